@@ -1,0 +1,1 @@
+//! Tests of the running binary with real clients and bad input

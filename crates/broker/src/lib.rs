@@ -1,0 +1,1 @@
+//! Kafka's APIs: one handler a file, one table for dispatch

@@ -1,0 +1,63 @@
+//! Files and folders. Contract: `write_at` reaches the page cache and is lost with the machine's power;
+//! what `sync_data` returned for is durable; after an error of a sync nothing about the file may be believed,
+//! and the process ends (pages are marked clean by the kernel, a retry would lie).
+
+use std::{
+    io::{self, IoSlice},
+    path::Path,
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+/// How a file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenMode {
+    /// For reading; it must exist.
+    Read,
+    /// For reading and writing; it must exist.
+    Write,
+    /// For reading and writing; it must not exist. The folder is synced when this returns.
+    Create,
+}
+
+/// Held while a process owns a folder; dropping it lets others in.
+pub trait FolderLock: Send + Sync {}
+
+/// A disk.
+#[async_trait]
+pub trait Disk: Send + Sync {
+    /// Makes a folder and its parents, durably. An existing folder is fine.
+    async fn create_folder(&self, path: &Path) -> io::Result<()>;
+    /// The sorted names in a folder; `NotFound` when there is no such folder.
+    async fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
+    /// A whole small file.
+    async fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Replaces a small file as one step: afterwards, also after a power cut, it has the old or the new bytes.
+    /// Durable when it returns.
+    async fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+    /// Removes a file, durably. A file that is not there is fine.
+    async fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Opens a file.
+    async fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
+    /// Takes the folder for this process; `WouldBlock` when another process has it.
+    async fn lock(&self, folder: &Path) -> io::Result<Box<dyn FolderLock>>;
+}
+
+/// An open file.
+#[async_trait]
+pub trait File: Send + Sync {
+    /// Writes all slices from `position` on, into the page cache.
+    fn write_at(&self, position: u64, slices: &mut [IoSlice<'_>]) -> io::Result<()>;
+    /// Reads up to `bytes` from `position` on; fewer only at the end of the file.
+    async fn read_at(&self, position: u64, bytes: usize) -> io::Result<Bytes>;
+    /// Makes everything written before the call durable.
+    async fn sync_data(&self) -> io::Result<()>;
+    /// The file's size in bytes.
+    async fn size(&self) -> io::Result<u64>;
+    /// Reserves space up to `bytes` and makes it read as zeros; the file is at least that long afterwards. Durable.
+    async fn allocate(&self, bytes: u64) -> io::Result<()>;
+    /// Cuts the file, durably.
+    async fn truncate(&self, bytes: u64) -> io::Result<()>;
+}

@@ -1,0 +1,205 @@
+//! The operating system's disk. Calls that may wait for the device run on tokio's blocking threads.
+
+use std::{
+    fs, io,
+    io::{IoSlice, Write as _},
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use rustix::fs::{FallocateFlags, FlockOperation};
+
+use crate::{Disk, File, FolderLock, OpenMode};
+
+/// Files and folders of the operating system.
+#[derive(Debug)]
+pub struct OsDisk;
+
+/// The kernel's limit on slices in one call.
+const SLICES_MAX: usize = 1024;
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn create_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if !parent(path).is_dir() {
+        create_folder(parent(path))?;
+    }
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => sync_folder(parent(path)),
+    }
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temp = path.with_extension("tmp");
+    let mut file = fs::File::create(&temp)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temp, path)?;
+    sync_folder(parent(path))
+}
+
+#[async_trait]
+impl Disk for OsDisk {
+    async fn create_folder(&self, path: &Path) -> io::Result<()> {
+        let path = path.to_owned();
+        blocking(move || create_folder(&path)).await
+    }
+
+    async fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
+        let folder = folder.to_owned();
+        blocking(move || {
+            let mut names = Vec::new();
+            for item in fs::read_dir(folder)? {
+                names.push(item?.file_name().to_string_lossy().into_owned());
+            }
+            names.sort_unstable();
+            Ok(names)
+        })
+        .await
+    }
+
+    async fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let path = path.to_owned();
+        blocking(move || fs::read(path)).await
+    }
+
+    async fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let (path, bytes) = (path.to_owned(), bytes.to_vec());
+        blocking(move || replace(&path, &bytes)).await
+    }
+
+    async fn remove(&self, path: &Path) -> io::Result<()> {
+        let path = path.to_owned();
+        blocking(move || match fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => sync_folder(parent(&path)),
+        })
+        .await
+    }
+
+    async fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        let path: PathBuf = path.to_owned();
+        blocking(move || {
+            let file = fs::OpenOptions::new()
+                .read(true)
+                .write(mode != OpenMode::Read)
+                .create_new(mode == OpenMode::Create)
+                .open(&path)?;
+            if mode == OpenMode::Create {
+                sync_folder(parent(&path))?;
+            }
+            Ok(Arc::new(OsFile(Arc::new(file))) as Arc<dyn File>)
+        })
+        .await
+    }
+
+    async fn lock(&self, folder: &Path) -> io::Result<Box<dyn FolderLock>> {
+        let path = folder.join("lock");
+        blocking(move || {
+            let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+            rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+            Ok(Box::new(OsLock { _file: file }) as Box<dyn FolderLock>)
+        })
+        .await
+    }
+}
+
+struct OsLock {
+    _file: fs::File,
+}
+
+impl FolderLock for OsLock {}
+
+struct OsFile(Arc<fs::File>);
+
+#[async_trait]
+impl File for OsFile {
+    fn write_at(&self, mut position: u64, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+        let mut rest = slices;
+        while rest.iter().any(|slice| !slice.is_empty()) {
+            let take = rest.len().min(SLICES_MAX);
+            match rustix::io::pwritev(&*self.0, &rest[..take], position) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    position += written as u64;
+                    IoSlice::advance_slices(&mut rest, written);
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_at(&self, position: u64, bytes: usize) -> io::Result<Bytes> {
+        let file = Arc::clone(&self.0);
+        blocking(move || {
+            let mut buffer = BytesMut::zeroed(bytes);
+            let mut filled = 0;
+            while filled < bytes {
+                match file.read_at(&mut buffer[filled..], position + filled as u64) {
+                    Ok(0) => break,
+                    Ok(read) => filled += read,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            buffer.truncate(filled);
+            Ok(buffer.freeze())
+        })
+        .await
+    }
+
+    async fn sync_data(&self) -> io::Result<()> {
+        let file = Arc::clone(&self.0);
+        blocking(move || file.sync_data()).await
+    }
+
+    async fn size(&self) -> io::Result<u64> {
+        let file = Arc::clone(&self.0);
+        blocking(move || Ok(file.metadata()?.len())).await
+    }
+
+    async fn allocate(&self, bytes: u64) -> io::Result<()> {
+        let file = Arc::clone(&self.0);
+        blocking(move || {
+            match rustix::fs::fallocate(&*file, FallocateFlags::empty(), 0, bytes) {
+                Err(rustix::io::Errno::OPNOTSUPP) if file.metadata()?.len() < bytes => file.set_len(bytes)?,
+                Err(rustix::io::Errno::OPNOTSUPP) => {}
+                other => other?,
+            }
+            file.sync_all()
+        })
+        .await
+    }
+
+    async fn truncate(&self, bytes: u64) -> io::Result<()> {
+        let file = Arc::clone(&self.0);
+        blocking(move || {
+            file.set_len(bytes)?;
+            file.sync_all()
+        })
+        .await
+    }
+}

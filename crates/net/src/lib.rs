@@ -1,0 +1,1 @@
+//! TCP: framing, pipelining, limits, shutdown

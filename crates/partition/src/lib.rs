@@ -1,0 +1,1 @@
+//! The partition machine: batches, offsets, idempotent producers

@@ -1,0 +1,1 @@
+//! The Kafka protocol: generated messages and their codec, no I/O

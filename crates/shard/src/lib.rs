@@ -1,0 +1,1 @@
+//! The shard runtime: queue, decide, replay, group commit, checkpoints

@@ -1,0 +1,1 @@
+//! The file carrier: journal files that become segments

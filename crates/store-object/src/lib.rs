@@ -1,0 +1,1 @@
+//! The object carrier: numbered objects by conditional put

@@ -1,0 +1,273 @@
+//! The journal over any driver, by the rules of `docs/adr/0002` (numbers in brackets below).
+//! Invariant: a scan's result counts only if the chain that it read contains the highest head marker [7].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use klamm_model::{Epoch, ShardId, Slot};
+use parking_lot::Mutex;
+
+use crate::{
+    AppendError, Driver, DriverError, Entry, EntryHash, EntryKind, Head, Header, Journal, Key, Listing, Name,
+    PutError, ReadError, Tail, TrimError, Written, chain::Chain, entry::crc32c, flatten,
+};
+
+/// How often a put with a lost answer is tried again before the owner gives up and drops its state.
+const PUT_TRIES_MAX: u32 = 8;
+/// How often a scan that a trim overtook begins again before it is reported.
+const SCAN_TRIES_MAX: u32 = 64;
+const HEAD_VERSION: u8 = 1;
+
+/// A journal of one shard over a driver.
+pub struct Carrier<D> {
+    driver: Arc<D>,
+    shard: ShardId,
+    chain: Mutex<Chain>,
+}
+
+/// What a scan met at the end of the chain.
+enum End {
+    Absent,
+    Bad(String),
+}
+
+impl<D: Driver> Carrier<D> {
+    /// A journal over `driver`, which holds this shard only.
+    pub fn new(driver: Arc<D>, shard: ShardId) -> Self {
+        Self { driver, shard, chain: Mutex::new(Chain::from(Key { epoch: Epoch(0), slot: Slot(0) })) }
+    }
+
+    async fn entry(&self, key: Key) -> Result<Option<Result<Entry, String>>, ReadError> {
+        let value = self.driver.get(Name::Entry(key)).await.map_err(io)?;
+        Ok(value.map(|value| {
+            let entry = Entry::decode(&value).map_err(|error| error.to_string())?;
+            if entry.header.key != key || entry.header.shard != self.shard {
+                return Err(format!("the entry at {key:?} says that it belongs to {:?}", entry.header.key));
+            }
+            Ok(entry)
+        }))
+    }
+
+    /// One walk from a head marker to the end of the chain.
+    async fn walk(&self, head: Option<&Head>) -> Result<(Chain, Key, EntryHash, End), ReadError> {
+        let mut next = match head {
+            Some(head) => Key { epoch: head.key_epoch, slot: head.slot },
+            None => Key { epoch: Epoch(0), slot: Slot(0) },
+        };
+        let (mut chain, mut hash) = (Chain::from(next), EntryHash::default());
+        loop {
+            let entry = match self.entry(next).await? {
+                None => return Ok((chain, next, hash, End::Absent)),
+                Some(Err(what)) => return Ok((chain, next, hash, End::Bad(what))),
+                Some(Ok(entry)) => entry,
+            };
+            let own = entry.header.hash();
+            let chains = match head {
+                Some(head) if head.slot == next.slot => own == head.hash,
+                _ => entry.header.previous == hash,
+            };
+            if !chains {
+                let what = "the entry does not follow the one before it (its hash differs)".to_owned();
+                return Ok((chain, next, hash, End::Bad(what)));
+            }
+            hash = own;
+            next = chain.step(&entry.header);
+        }
+    }
+
+    /// Whether the walked chain, which ends before `next`, contains the head marker's entry [7].
+    async fn contains(&self, chain: &Chain, next: Key, head: &Head) -> Result<bool, ReadError> {
+        let Some(key) = chain.key(head.slot).filter(|key| key.slot < next.slot) else { return Ok(false) };
+        Ok(matches!(self.entry(key).await?, Some(Ok(entry)) if entry.header.hash() == head.hash))
+    }
+
+    /// An entry beyond the tail whose writer knew that the tail was durable proves a loss [10].
+    async fn lost(&self, next: Key) -> Result<Option<Slot>, ReadError> {
+        let names = self.driver.list(Listing::EntriesFrom(next)).await.map_err(io)?;
+        for name in names.iter().rev() {
+            let Name::Entry(key) = *name else { continue };
+            match self.entry(key).await? {
+                Some(Ok(entry)) if key.slot > next.slot && entry.header.durable > next.slot => {
+                    return Ok(Some(key.slot));
+                }
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    async fn delete_below(&self, slot: Slot) -> Result<(), DriverError> {
+        let mut names = self.driver.list(Listing::Heads).await?;
+        names.retain(|name| matches!(name, Name::Head(head) if *head < slot));
+        for name in self.driver.list(Listing::EntriesBelow(slot)).await? {
+            let Name::Entry(key) = name else { continue };
+            let known = self.chain.lock().trimmable(key);
+            let delete = match known {
+                Some(trimmable) => trimmable,
+                None => match self.driver.get(name).await? {
+                    Some(value) => {
+                        Header::decode(&flatten(value)).is_ok_and(|h| h.kind != EntryKind::Takeover)
+                    }
+                    None => false,
+                },
+            };
+            if delete {
+                names.push(name);
+            }
+        }
+        self.driver.delete(&names).await
+    }
+}
+
+fn io(error: DriverError) -> ReadError {
+    ReadError::Io(error.0)
+}
+
+#[async_trait]
+impl<D: Driver> Journal for Carrier<D> {
+    async fn append(&self, entry: Entry, mut written: Written) -> Result<(), AppendError> {
+        let (key, name) = (entry.header.key, Name::Entry(entry.header.key));
+        let mut last = String::new();
+        for _ in 0..PUT_TRIES_MAX {
+            match self
+                .driver
+                .put(name, entry.encode(), std::mem::replace(&mut written, Written::ignore()))
+                .await
+            {
+                Ok(()) => {
+                    self.chain.lock().step(&entry.header);
+                    return Ok(());
+                }
+                Err(PutError::Refused(why)) => return Err(AppendError::Io(key.slot, why)),
+                Err(PutError::Exists) => "the name is taken".clone_into(&mut last),
+                Err(PutError::Unknown(why)) => last = why,
+            }
+            // [4]: own bytes are durable, absent is tried again, anything else fences.
+            match self.entry(key).await {
+                Ok(Some(Ok(found))) if found.header == entry.header => {
+                    self.chain.lock().step(&entry.header);
+                    return Ok(());
+                }
+                Ok(Some(_)) => return Err(AppendError::Occupied(key.slot)),
+                Ok(None) => {}
+                Err(error) => last = error.to_string(),
+            }
+        }
+        Err(AppendError::Unknown(key.slot, last))
+    }
+
+    async fn read(&self, from: Slot, bytes_max: usize) -> Result<Vec<Entry>, ReadError> {
+        let first = {
+            let chain = self.chain.lock();
+            chain.key(from).ok_or(ReadError::Trimmed { asked: from, head: chain.start() })?
+        };
+        let (mut key, mut hash, mut bytes, mut entries) = (first, None, 0, Vec::new());
+        while bytes < bytes_max || entries.is_empty() {
+            let entry = match self.entry(key).await? {
+                None => break,
+                Some(Err(what)) => return Err(ReadError::Damaged { slot: key.slot, what }),
+                Some(Ok(entry)) => entry,
+            };
+            if hash.is_some_and(|hash| hash != entry.header.previous) {
+                let what = "the entry does not follow the one before it".to_owned();
+                return Err(ReadError::Damaged { slot: key.slot, what });
+            }
+            hash = Some(entry.header.hash());
+            bytes += entry.header.payload_bytes as usize + crate::entry::HEADER_BYTES;
+            key = self.chain.lock().step(&entry.header);
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    async fn tail(&self) -> Result<Tail, ReadError> {
+        for _ in 0..SCAN_TRIES_MAX {
+            let head = self.head().await?;
+            let (chain, next, hash, end) = self.walk(head.as_ref()).await?;
+            let now = self.head().await?;
+            let counts = match &now {
+                None => true,
+                Some(marker) => self.contains(&chain, next, marker).await?,
+            };
+            if !counts && now != head {
+                continue;
+            }
+            if let End::Bad(what) = end {
+                return Err(ReadError::Damaged { slot: next.slot, what });
+            }
+            if !counts {
+                let what = "the entry that the head marker names is gone".to_owned();
+                return Err(ReadError::Damaged { slot: next.slot, what });
+            }
+            if let Some(beyond) = self.lost(next).await? {
+                if self.entry(next).await?.is_some() || self.head().await? != now {
+                    continue;
+                }
+                let what = format!("it is gone, yet slot {beyond} was written when it was durable");
+                return Err(ReadError::Damaged { slot: next.slot, what });
+            }
+            *self.chain.lock() = chain;
+            return Ok(Tail { next, hash, head });
+        }
+        Err(ReadError::Io("trims overtook every scan; try again".to_owned()))
+    }
+
+    async fn head(&self) -> Result<Option<Head>, ReadError> {
+        for _ in 0..SCAN_TRIES_MAX {
+            let heads = self.driver.list(Listing::Heads).await.map_err(io)?;
+            let Some(name @ Name::Head(slot)) = heads.last().copied() else { return Ok(None) };
+            // A marker that a higher one replaced may be gone by now: list again.
+            if let Some(value) = self.driver.get(name).await.map_err(io)? {
+                let what = "the head marker is damaged".to_owned();
+                return decode_head(&flatten(value)).map(Some).ok_or(ReadError::Damaged { slot, what });
+            }
+        }
+        Err(ReadError::Io("trims overtook every look at the head; try again".to_owned()))
+    }
+
+    async fn trim(&self, head: Head) -> Result<(), TrimError> {
+        let failed = |error: &dyn std::fmt::Display| TrimError(error.to_string());
+        let name = Name::Head(head.slot);
+        for _ in 0..PUT_TRIES_MAX {
+            match self.driver.put(name, vec![encode_head(&head)], Written::ignore()).await {
+                Ok(()) | Err(PutError::Exists) => {}
+                Err(error @ PutError::Refused(_)) => return Err(failed(&error)),
+                Err(PutError::Unknown(_)) => {
+                    if self.driver.get(name).await.map_err(|e| failed(&e))?.is_none() {
+                        continue;
+                    }
+                }
+            }
+            let highest = self.head().await.map_err(|e| failed(&e))?;
+            let below = highest.map_or(head.slot, |highest| highest.slot.min(head.slot));
+            return self.delete_below(below).await.map_err(|e| failed(&e));
+        }
+        Err(TrimError("the store did not answer".to_owned()))
+    }
+}
+
+fn encode_head(head: &Head) -> Bytes {
+    let mut out = BytesMut::with_capacity(64 + head.checkpoint.len());
+    out.put_u8(HEAD_VERSION);
+    out.put_u64(head.slot.0);
+    out.put_u32(head.key_epoch.0);
+    out.put_u128(head.hash.0);
+    out.put_u32(u32::try_from(head.checkpoint.len()).expect("checkpoints are small"));
+    out.put_slice(&head.checkpoint);
+    let crc = crc32c([&out[..]]);
+    out.put_u32(crc);
+    out.freeze()
+}
+
+fn decode_head(bytes: &Bytes) -> Option<Head> {
+    let body = bytes.len().checked_sub(4)?;
+    let mut input = bytes.clone();
+    let mut crc = input.split_off(body);
+    if crc.get_u32() != crc32c([&input[..]]) || input.len() < 33 || input.get_u8() != HEAD_VERSION {
+        return None;
+    }
+    let (slot, key_epoch, hash) =
+        (Slot(input.get_u64()), Epoch(input.get_u32()), EntryHash(input.get_u128()));
+    (input.get_u32() as usize == input.len()).then_some(Head { slot, key_epoch, hash, checkpoint: input })
+}

@@ -1,0 +1,111 @@
+//! What a carrier must offer. Contract: `put` is if-absent and atomic; a `put` that answered Ok is durable;
+//! `get` after it sees it; what `delete` removed reads as absent. A driver knows no rules: those are [`crate::Carrier`]'s.
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use klamm_model::Slot;
+use tokio::sync::oneshot;
+
+use crate::Key;
+
+/// A value in pieces that are not copied together.
+pub type Value = Vec<Bytes>;
+
+/// The bytes of a value.
+pub fn value_bytes(value: &Value) -> usize {
+    value.iter().map(Bytes::len).sum()
+}
+
+/// A value as one piece; copies only if there are several.
+pub fn flatten(mut value: Value) -> Bytes {
+    if value.len() == 1 {
+        return value.remove(0);
+    }
+    let mut out = BytesMut::with_capacity(value_bytes(&value));
+    value.iter().for_each(|piece| out.extend_from_slice(piece));
+    out.freeze()
+}
+
+/// What a driver keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Name {
+    /// A journal entry.
+    Entry(Key),
+    /// A head marker, by the slot that it names.
+    Head(Slot),
+}
+
+/// What to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listing {
+    /// All head markers.
+    Heads,
+    /// Entries with slots below this one, under any key-epoch.
+    EntriesBelow(Slot),
+    /// Entries under the key's epoch, from its slot on.
+    EntriesFrom(Key),
+}
+
+/// Tells, before durability, that an entry was handed to the device (Kafka's `acks=1`). Dropped where the two coincide.
+#[derive(Debug)]
+pub struct Written(Option<oneshot::Sender<()>>);
+
+impl Written {
+    /// Nobody wants to know.
+    pub fn ignore() -> Self {
+        Self(None)
+    }
+
+    /// A token and what it wakes.
+    pub fn channel() -> (Self, oneshot::Receiver<()>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self(Some(sender)), receiver)
+    }
+
+    /// The entry was written.
+    pub fn tell(self) {
+        if let Some(sender) = self.0 {
+            let _ = sender.send(());
+        }
+    }
+}
+
+/// Why a put did not certainly take effect.
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    /// The name is taken (perhaps by an earlier try of the same put).
+    #[error("the name is taken")]
+    Exists,
+    /// The answer was lost: the put took effect, or will, or will not.
+    #[error("the answer was lost: {0}")]
+    Unknown(String),
+    /// The store refuses for good.
+    #[error("the store refuses: {0}")]
+    Refused(String),
+}
+
+/// Why a store did not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct DriverError(pub String);
+
+impl DriverError {
+    /// From any error, with what was tried.
+    pub fn new(what: &str, error: impl std::fmt::Display) -> Self {
+        Self(format!("{what}: {error}"))
+    }
+}
+
+/// A store of named values.
+#[async_trait]
+pub trait Driver: Send + Sync + 'static {
+    /// Puts a value if the name is free. Durable when it answers Ok. Puts that are started in an order are written
+    /// in that order where the store has one; any number may be under way.
+    async fn put(&self, name: Name, value: Value, written: Written) -> Result<(), PutError>;
+    /// The value, or None.
+    async fn get(&self, name: Name) -> Result<Option<Value>, DriverError>;
+    /// Names, sorted.
+    async fn list(&self, listing: Listing) -> Result<Vec<Name>, DriverError>;
+    /// Removes names; those that are not there are fine.
+    async fn delete(&self, names: &[Name]) -> Result<(), DriverError>;
+}

@@ -1,0 +1,1 @@
+//! The journal rules as an executable model

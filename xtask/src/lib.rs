@@ -1,0 +1,6 @@
+//! Project tasks as functions, so that tests can call them too.
+
+pub mod emit;
+pub mod parse;
+pub mod protocol;
+pub mod schema;
