@@ -1,1 +1,21 @@
-//! Tests of the running binary with real clients and bad input
+//! Tests of the running binary with real clients: starts `klamm` (or takes any broker's address), runs clients as child
+//! processes with a bounded time, and compares what they say.
+//!
+//! Invariant: every process and folder that a test starts here ends with the value that stands for it.
+#![allow(clippy::disallowed_methods)] // Drives real processes and files from outside; nothing here is simulated.
+
+mod broker;
+mod client;
+mod process;
+mod record;
+mod server;
+mod temp;
+mod tools;
+
+pub use broker::{Broker, unique};
+pub use client::{Client, Refusal};
+pub use process::{Finished, run};
+pub use record::{Read, Record, offsets_from};
+pub use server::Server;
+pub use temp::TempDir;
+pub use tools::{COMPRESSIONS, CONSOLE_FORMAT, KCAT_FORMAT, Tool, console_line, kcat_line};

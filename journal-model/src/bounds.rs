@@ -25,7 +25,15 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Bounds {
-        Bounds { brokers: 2, takeovers: 2, trims: 1, appends: 2, in_flight: 2, faults: 0, states_max: 30_000_000 }
+        Bounds {
+            brokers: 2,
+            takeovers: 2,
+            trims: 1,
+            appends: 2,
+            in_flight: 2,
+            faults: 0,
+            states_max: 30_000_000,
+        }
     }
 }
 

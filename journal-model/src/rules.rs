@@ -45,7 +45,7 @@ rules! {
     HighestMarker = "6-highest-marker", "the head marker that was written last counts, not the highest";
     TakeoversStay = "6-takeovers-stay", "trimming deletes Takeovers too";
     MarkerAgain = "7-marker-again", "a scan believes what it found without reading the marker again";
-    ScanCounts = "8-scan-counts", "a candidate puts its Takeover after a scan that does not count";
+    ScanCounts = "8-scan-counts", "a candidate puts its Takeover at any time in its scan";
     ConfirmMarker = "9-confirm-marker", "a candidate does not read the marker once its Takeover is in place";
     DamageHalts = "10-damage-halts", "an entry that does not chain is taken for the end";
     LookBeyond = "10-look-beyond", "a scan that finds a key absent does not look for later entries";

@@ -166,7 +166,7 @@ impl State {
         let mut sent = [Sent::default(); ENTRIES_MAX];
         sent[0] = Sent { id: g, flags: Sent::STORED };
         let mut procs = [Proc::default(); BROKERS_MAX];
-        procs[0] = Proc { phase: Phase::Owner, start: g, last: g, acked: g, held: g, ..Proc::default() };
+        procs[0] = Proc { phase: Phase::Owner, start: g, last: g, acked: g, ..Proc::default() };
         State {
             sent,
             sent_len: 1,

@@ -70,23 +70,23 @@ impl Parser {
             ["request"] => self.message("Request", Kind::Request)?,
             ["response"] => self.message("Response", Kind::Response)?,
             ["struct", name] => self.begin(name, Kind::Inner, self.served()?)?,
-            ["header", name] => {
+            ["data", name] => {
                 (self.versions, self.flexible) = (None, None);
                 let unknown = Versions { first: 0, last: i16::MAX };
-                self.begin(name, Kind::Header, unknown)?;
+                self.begin(name, Kind::Data, unknown)?;
             }
             _ => {
                 return Err(format!(
-                    "`{}`: expected api, versions, advertise, flexible, request, response, struct or header",
+                    "`{}`: expected api, versions, advertise, flexible, request, response, struct or data",
                     words.join(" ")
                 ));
             }
         }
-        if let Some(header) = self.structs.last_mut()
-            && header.kind == Kind::Header
+        if let Some(data) = self.structs.last_mut()
+            && data.kind == Kind::Data
         {
-            header.versions = self.versions.unwrap_or(header.versions);
-            header.flexible = self.flexible;
+            data.versions = self.versions.unwrap_or(data.versions);
+            data.flexible = self.flexible;
         }
         Ok(())
     }
@@ -162,9 +162,14 @@ fn check_uses(structs: &[Struct]) -> Result<(), String> {
         for field in &holder.fields {
             let Some(used) = struct_name(&field.ty) else { continue };
             match by_name.get(used) {
-                Some(used) if used.fields.is_empty() => return Err(format!("struct {} has no fields", used.name)),
+                Some(used) if used.fields.is_empty() => {
+                    return Err(format!("struct {} has no fields", used.name));
+                }
                 Some(used) if !used.versions.covers(field.versions) => {
-                    return Err(format!("{}.{} uses {} in versions it lacks", holder.name, field.name, used.name));
+                    return Err(format!(
+                        "{}.{} uses {} in versions it lacks",
+                        holder.name, field.name, used.name
+                    ));
                 }
                 Some(_) => {}
                 None => return Err(format!("{}.{}: no struct {used}", holder.name, field.name)),
@@ -191,7 +196,8 @@ fn field(words: &[&str], within: Versions) -> Result<Field, String> {
     let [name, ty, range, rest @ ..] = words else {
         return Err("a field needs name, type, versions".to_owned());
     };
-    if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(|c| c.is_ascii_alphanumeric()) {
+    if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(|c| c.is_ascii_alphanumeric())
+    {
         return Err(format!("`{name}` is no camelCase name"));
     }
     let range = versions(range, Some(within.last))?;
@@ -228,15 +234,41 @@ fn field(words: &[&str], within: Versions) -> Result<Field, String> {
         }
     }
     default_fits(&field)?;
+    shape_fits(&field)?;
     Ok(field)
 }
 
+/// What the wire has no form for.
+fn shape_fits(field: &Field) -> Result<(), String> {
+    let name = &field.name;
+    let scalar =
+        !matches!(field.ty, Type::String | Type::Bytes | Type::Records | Type::Struct(_) | Type::Array(_));
+    match &field.ty {
+        ty if scalar && field.nullable.is_some() => Err(format!("{name}: {} cannot be null", ty.word())),
+        Type::Struct(_) if field.nullable.is_some_and(|null| null != field.versions) => {
+            Err(format!("{name}: a struct is nullable in all its versions or in none"))
+        }
+        Type::Array(inner) if matches!(**inner, Type::Array(_)) => {
+            Err(format!("{name}: no arrays of arrays"))
+        }
+        Type::Array(inner) if matches!(**inner, Type::Bytes | Type::Records) => {
+            Err(format!("{name}: no arrays of {}", inner.word()))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn default_fits(field: &Field) -> Result<(), String> {
-    let number = matches!(field.ty, Type::I8 | Type::I16 | Type::U16 | Type::I32 | Type::I64);
     let fits = match field.default {
         Default::Natural => true,
         Default::Null => field.nullable.is_some(),
-        Default::Number(_) => number,
+        Default::Number(number) => match field.ty {
+            Type::I8 => i8::try_from(number).is_ok(),
+            Type::I16 => i16::try_from(number).is_ok(),
+            Type::U16 => u16::try_from(number).is_ok(),
+            Type::I32 => i32::try_from(number).is_ok(),
+            ref ty => *ty == Type::I64,
+        },
         Default::True => field.ty == Type::Bool,
     };
     if fits { Ok(()) } else { Err(format!("the default of {} does not fit its type", field.name)) }
@@ -254,19 +286,10 @@ fn type_of(word: &str) -> Result<Type, String> {
     if let Some(inner) = word.strip_prefix("[]") {
         return Ok(Type::Array(Box::new(type_of(inner)?)));
     }
+    if let Some(simple) = Type::SIMPLE.iter().find(|simple| simple.word() == word) {
+        return Ok(simple.clone());
+    }
     Ok(match word {
-        "bool" => Type::Bool,
-        "i8" => Type::I8,
-        "i16" => Type::I16,
-        "u16" => Type::U16,
-        "i32" => Type::I32,
-        "i64" => Type::I64,
-        "f64" => Type::F64,
-        "string" => Type::String,
-        "bytes" => Type::Bytes,
-        "uuid" => Type::Uuid,
-        "records" => Type::Records,
-        "error" => Type::Error,
         name if name.starts_with(|c: char| c.is_ascii_uppercase()) => Type::Struct(name.to_owned()),
         other => return Err(format!("`{other}` is no type")),
     })
@@ -286,3 +309,6 @@ fn versions(word: &str, last: Option<i16>) -> Result<Versions, String> {
     };
     if range.first > range.last { Err(format!("`{word}` is empty")) } else { Ok(range) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,10 @@ pub fn generate(root: &Path) -> Result<Files, String> {
         if let Some(api) = &file.api
             && stem != format!("{:02}_{}", api.key, snake(&api.name))
         {
-            return Err(format!("schema/{name}: the file's name should be that of API {} {}", api.key, api.name));
+            return Err(format!(
+                "schema/{name}: the file's name should be that of API {} {}",
+                api.key, api.name
+            ));
         }
         parsed.push((stem, file));
     }

@@ -56,6 +56,44 @@ pub enum Type {
     Array(Box<Type>),
 }
 
+impl Type {
+    /// All but structs and arrays.
+    pub const SIMPLE: [Self; 12] = [
+        Self::Bool,
+        Self::I8,
+        Self::I16,
+        Self::U16,
+        Self::I32,
+        Self::I64,
+        Self::F64,
+        Self::String,
+        Self::Bytes,
+        Self::Uuid,
+        Self::Records,
+        Self::Error,
+    ];
+
+    /// The notation's word; of scalars also the name of the codec's functions.
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Bool => "bool",
+            Self::I8 => "i8",
+            Self::I16 => "i16",
+            Self::U16 => "u16",
+            Self::I32 => "i32",
+            Self::I64 => "i64",
+            Self::F64 => "f64",
+            Self::String => "string",
+            Self::Bytes => "bytes",
+            Self::Uuid => "uuid",
+            Self::Records => "records",
+            Self::Error => "error",
+            Self::Struct(name) => name,
+            Self::Array(_) => "[]",
+        }
+    }
+}
+
 /// What a field holds when nothing was said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Default {
@@ -97,8 +135,8 @@ pub enum Kind {
     Request,
     /// A response.
     Response,
-    /// A header.
-    Header,
+    /// Something of its own: a header, data inside other messages.
+    Data,
     /// Part of a message.
     Inner,
 }
@@ -118,7 +156,7 @@ pub struct Struct {
     pub fields: Vec<Field>,
 }
 
-/// The API of a file (`headers.kmsg` has none).
+/// The API of a file (`headers.kmsg` and the like have none).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Api {
     /// Its number.

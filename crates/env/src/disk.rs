@@ -37,6 +37,8 @@ pub trait Disk: Send + Sync {
     /// Replaces a small file as one step: afterwards, also after a power cut, it has the old or the new bytes.
     /// Durable when it returns.
     async fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+    /// Gives a file another name in the same folder, replacing what has that name; open handles stay valid. Durable.
+    async fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file, durably. A file that is not there is fine.
     async fn remove(&self, path: &Path) -> io::Result<()>;
     /// Opens a file.

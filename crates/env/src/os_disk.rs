@@ -88,6 +88,15 @@ impl Disk for OsDisk {
         blocking(move || replace(&path, &bytes)).await
     }
 
+    async fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        blocking(move || {
+            fs::rename(&from, &to)?;
+            sync_folder(parent(&to))
+        })
+        .await
+    }
+
     async fn remove(&self, path: &Path) -> io::Result<()> {
         let path = path.to_owned();
         blocking(move || match fs::remove_file(&path) {

@@ -143,7 +143,9 @@ pub enum BatchError {
     #[error("delete horizon set by a client")]
     DeleteHorizon,
     /// Producer id, epoch and sequence contradict each other.
-    #[error("producer id {producer_id}, epoch {producer_epoch}, base sequence {base_sequence} do not go together")]
+    #[error(
+        "producer id {producer_id}, epoch {producer_epoch}, base sequence {base_sequence} do not go together"
+    )]
     Producer {
         /// The id.
         producer_id: i64,
@@ -156,7 +158,9 @@ pub enum BatchError {
     #[error("transactional batch without a producer id")]
     Transactional,
     /// A timestamp below -1, or a timestamp type that a client may not set.
-    #[error("timestamps {base_timestamp_ms}..{max_timestamp_ms} ms of type {timestamp_type:?} are not allowed")]
+    #[error(
+        "timestamps {base_timestamp_ms}..{max_timestamp_ms} ms of type {timestamp_type:?} are not allowed"
+    )]
     Timestamp {
         /// Of the first record, as the head says.
         base_timestamp_ms: i64,
@@ -197,7 +201,9 @@ impl BatchError {
             NoBatch | SecondBatch { .. } | Payload { .. } | Count { .. } | BaseOffset { .. } | Control => {
                 ErrorClass::Invalid
             }
-            DeleteHorizon | Producer { .. } | Transactional | Record { .. } | Level { .. } => ErrorClass::Invalid,
+            DeleteHorizon | Producer { .. } | Transactional | Record { .. } | Level { .. } => {
+                ErrorClass::Invalid
+            }
         }
     }
 }

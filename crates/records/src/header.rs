@@ -73,7 +73,11 @@ impl Attributes {
 
     /// Bit 3.
     pub fn timestamp_type(self) -> TimestampType {
-        if self.0 & Self::LOG_APPEND_TIME == 0 { TimestampType::CreateTime } else { TimestampType::LogAppendTime }
+        if self.0 & Self::LOG_APPEND_TIME == 0 {
+            TimestampType::CreateTime
+        } else {
+            TimestampType::LogAppendTime
+        }
     }
 
     /// Bit 4: part of a transaction.
@@ -214,7 +218,8 @@ impl BatchHeader {
 
     /// Sequence of the last record; -1 without sequences. Sequences wrap from `i32::MAX` to 0.
     pub fn last_sequence(&self) -> i32 {
-        if self.base_sequence < 0 { -1 } else { next_sequence(self.base_sequence, self.last_offset_delta) }
+        let has_none = self.base_sequence < 0 || self.last_offset_delta < 0;
+        if has_none { -1 } else { next_sequence(self.base_sequence, self.last_offset_delta) }
     }
 
     /// The delete horizon in milliseconds, if set (KIP-534).

@@ -1,7 +1,8 @@
 //! Record batches v2: parse, validate, iterate, build, compress.
 //!
 //! Contract: pure functions of bytes. No I/O, no clock, no globals; nothing here panics on input, and no allocation
-//! is sized by a number that came over the wire (KIP-98 has the format, KIP-110 zstd, KIP-280/534 the delete horizon).
+//! trusts a number that came over the wire beyond the bytes that came with it. KIP-98 has the format, KIP-110
+//! zstd, KIP-534 the delete horizon.
 //!
 //! The way of a produced batch: [`single`] (or [`batches`]) cuts a records field into [`RawBatch`]es without copying;
 //! [`validate`] checks head and CRC and gives a [`ValidBatch`], the only thing a log appends; [`validate_records`]
@@ -17,8 +18,8 @@ mod crc;
 mod error;
 mod header;
 mod patch;
-mod record;
 mod recompress;
+mod record;
 mod split;
 mod time;
 mod validate;
@@ -30,10 +31,12 @@ pub use codec::{Codec, Compression, DecompressCap, compress, decompress};
 pub use control::{ControlType, EndTxnMarker};
 pub use crc::{Crc32c, crc32c};
 pub use error::{BatchError, ErrorClass, RecordFault};
-pub use header::{Attributes, BatchHeader, HEAD_BYTES, LENGTH_PREFIX_BYTES, MAGIC, TimestampType, field, next_sequence};
+pub use header::{
+    Attributes, BatchHeader, HEAD_BYTES, LENGTH_PREFIX_BYTES, MAGIC, TimestampType, field, next_sequence,
+};
 pub use patch::PatchedHead;
-pub use record::{Headers, Record, RecordIter};
 pub use recompress::recompress;
+pub use record::{Headers, Record, RecordIter};
 pub use split::{Batches, RawBatch, batches, batches_lenient, single};
 pub use time::{TimestampOffset, first_at_or_after, max_timestamp};
 pub use validate::{Limits, Origin, ValidBatch, validate};

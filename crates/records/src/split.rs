@@ -139,7 +139,10 @@ mod tests {
         for cut in first_bytes + 1..both.len() {
             let bytes = both.slice(..cut);
             let strict: Vec<_> = batches(&bytes).collect();
-            assert!(matches!(strict[1], Err(BatchError::Truncated { at, .. }) if at == first_bytes), "cut {cut}");
+            assert!(
+                matches!(strict[1], Err(BatchError::Truncated { at, .. }) if at == first_bytes),
+                "cut {cut}"
+            );
             assert_eq!(batches_lenient(&bytes).map(Result::unwrap).count(), 1, "cut {cut}");
         }
     }

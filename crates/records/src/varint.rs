@@ -15,23 +15,38 @@ impl<'a> Reader<'a> {
         Ok(*first)
     }
 
+    #[inline]
     pub(crate) fn take(&mut self, bytes: usize) -> Option<&'a [u8]> {
         let (front, rest) = self.0.split_at_checked(bytes)?;
         self.0 = rest;
         Some(front)
     }
 
+    #[inline]
     pub(crate) fn varint(&mut self) -> Result<i32, RecordFault> {
         let raw = u32::try_from(self.unsigned(5)?).map_err(|_| RecordFault::Varint)?;
         Ok((raw >> 1) as i32 ^ -((raw & 1) as i32))
     }
 
+    #[inline]
     pub(crate) fn varlong(&mut self) -> Result<i64, RecordFault> {
         let raw = self.unsigned(10)?;
         Ok((raw >> 1) as i64 ^ -((raw & 1) as i64))
     }
 
+    /// Most varints in records have one byte.
+    #[inline]
     fn unsigned(&mut self, bytes_max: u32) -> Result<u64, RecordFault> {
+        match self.0 {
+            [byte, rest @ ..] if *byte < 0x80 => {
+                self.0 = rest;
+                Ok(u64::from(*byte))
+            }
+            _ => self.unsigned_long(bytes_max),
+        }
+    }
+
+    fn unsigned_long(&mut self, bytes_max: u32) -> Result<u64, RecordFault> {
         let mut value = 0u64;
         for index in 0..bytes_max {
             let byte = self.u8()?;
@@ -74,7 +89,9 @@ mod tests {
 
     #[test]
     fn round_trips_at_the_edges() {
-        for value in [0, 1, -1, 63, 64, -64, -65, 8191, 8192, i32::MAX.into(), i32::MIN.into(), i64::MAX, i64::MIN] {
+        for value in
+            [0, 1, -1, 63, 64, -64, -65, 8191, 8192, i32::MAX.into(), i32::MIN.into(), i64::MAX, i64::MIN]
+        {
             let mut bytes = Vec::new();
             put(&mut bytes, value);
             assert_eq!(bytes.len(), size_bytes(value), "{value}");
@@ -91,6 +108,9 @@ mod tests {
         assert_eq!(Reader(&[0xff; 11]).varlong(), Err(RecordFault::Varint));
         assert_eq!(Reader(&[0x80; 4]).varint(), Err(RecordFault::Truncated));
         assert_eq!(Reader(&[0xff, 0xff, 0xff, 0xff, 0x1f]).varint(), Err(RecordFault::Varint));
-        assert_eq!(Reader(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 2]).varlong(), Err(RecordFault::Varint));
+        assert_eq!(
+            Reader(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 2]).varlong(),
+            Err(RecordFault::Varint)
+        );
     }
 }

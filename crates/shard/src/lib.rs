@@ -1,1 +1,28 @@
-//! The shard runtime: queue, decide, replay, group commit, checkpoints
+//! The shard runtime: queue -> decide -> replay -> append (pipelined) -> release once durable.
+//!
+//! Code map: [`Shard`] is the handle that requests go through; `runtime` is the task behind it, with `pipeline` (entries
+//! in flight), `recovery` (loading) and `checkpoint` (snapshots, sealing, trimming); [`View`] is what readers see, never
+//! ahead of what is durable: [`Image`] for the cluster, [`Partitions`] for partitions, which fetches read without
+//! entering the queue.
+//!
+//! Invariant: every reply, of reads and of duplicates too, waits until the last entry that was appended when it was
+//! decided is durable. When an append fails the whole state is dropped and loaded again; nothing is undone in place.
+
+mod checkpoint;
+mod handle;
+mod image;
+mod partitions;
+mod pipeline;
+mod recovery;
+mod runtime;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use handle::{Ack, Shard, ShardError, ShardState};
+pub use image::{Image, ImageView};
+pub use partitions::{
+    Fetched, PartitionView, Partitions, PartitionsView, ReadError, TimestampQuery, Waiter, Watermarks,
+};
+pub use runtime::ShardConfig;
+pub use view::{Placed, Published, Served, View};

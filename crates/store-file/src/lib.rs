@@ -1,1 +1,32 @@
-//! The file carrier: journal files that become segments
+//! The file carrier: one shard's folder on a disk. A journal file gets a footer index when it is complete and *is* a
+//! segment from then on: data is written once.
+//!
+//! Code map: [`DataFolder`] is a broker's folder, its lock and its format; [`FileStore`] is a shard's. `format/` holds
+//! what is persisted, a file each. `open` and `scan` find what is there; `writer` takes puts; `flush` makes them
+//! durable, many with one `fdatasync`; `keeper` allocates ahead; `catalog` and `keys` are the disposable index;
+//! `driver`, `segments` and `snapshots` are the three traits of `klamm-store`; `read` fetches bytes.
+//! Invariants: a file is named `<first slot>.log` only when its header is durable; an answer Ok is given only for what
+//! `sync_data` returned for; an error of a sync or of a write (but for a full disk) ends the process.
+//! `docs/adr/0003` says why.
+
+mod catalog;
+mod driver;
+mod error;
+mod flush;
+mod folder;
+mod format;
+mod keeper;
+mod keys;
+mod open;
+mod read;
+mod scan;
+mod segments;
+mod shared;
+mod snapshots;
+mod store;
+mod writer;
+
+pub use error::{FolderError, OpenError};
+pub use folder::DataFolder;
+pub use open::{Gap, Opened, Report};
+pub use store::{Fatal, FileStore, Options};

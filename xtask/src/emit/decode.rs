@@ -13,7 +13,11 @@ pub(super) fn decode(context: &Context<'_>, s: &Struct) -> String {
         };
     }
     body += &tags(s);
-    let served = if matches!(s.kind, Kind::Request | Kind::Response) { "d.served(Self::API, version)?;\n" } else { "" };
+    let served = if matches!(s.kind, Kind::Request | Kind::Response) {
+        "d.served(Self::API, version)?;\n"
+    } else {
+        ""
+    };
     let body = format!("{served}{}let mut m = Self::default();\n{body}Ok(m)\n", bindings(s, &body));
     let size = size_min(context, s);
     format!(
@@ -61,7 +65,7 @@ fn read(s: &Struct, field: &Field) -> String {
             let (size, item) = item(inner, flex);
             format!("d.array{null}({flex}, {size}, |d| {item})?")
         }
-        scalar => format!("d.{}()?", scalar_name(scalar)),
+        scalar => format!("d.{}()?", scalar.word()),
     };
     let Some(nullable) = field.nullable else { return plain("") };
     match condition(field.versions, nullable) {
@@ -82,22 +86,7 @@ fn item(ty: &Type, flex: &str) -> (String, String) {
             };
             (size.to_owned(), format!("d.string({flex})"))
         }
-        scalar => (scalar_size(scalar).to_string(), format!("d.{}()", scalar_name(scalar))),
-    }
-}
-
-fn scalar_name(ty: &Type) -> &'static str {
-    match ty {
-        Type::Bool => "bool",
-        Type::I8 => "i8",
-        Type::I16 => "i16",
-        Type::U16 => "u16",
-        Type::I32 => "i32",
-        Type::I64 => "i64",
-        Type::F64 => "f64",
-        Type::Uuid => "uuid",
-        Type::Error => "error",
-        other => panic!("no scalar: {other:?}"),
+        scalar => (scalar_size(scalar).to_string(), format!("d.{}()", scalar.word())),
     }
 }
 
@@ -113,7 +102,8 @@ fn scalar_size(ty: &Type) -> usize {
 }
 
 fn size_min(context: &Context<'_>, s: &Struct) -> String {
-    let sizes: Vec<(i16, usize)> = (s.versions.first..=s.versions.last).map(|v| (v, size_at(context, s, v))).collect();
+    let sizes: Vec<(i16, usize)> =
+        (s.versions.first..=s.versions.last).map(|v| (v, size_at(context, s, v))).collect();
     let mut runs: Vec<(i16, i16, usize)> = Vec::new();
     for (version, size) in sizes {
         match runs.last_mut() {
@@ -140,7 +130,13 @@ fn size_at(context: &Context<'_>, s: &Struct, version: i16) -> usize {
     let sizes = fields.map(|field| match &field.ty {
         Type::String if flex && !field.inflexible => 1,
         Type::String => 2,
-        Type::Bytes | Type::Records | Type::Array(_) => if flex { 1 } else { 4 },
+        Type::Bytes | Type::Records | Type::Array(_) => {
+            if flex {
+                1
+            } else {
+                4
+            }
+        }
         Type::Struct(_) if field.nullable.is_some() => 1,
         Type::Struct(name) => size_at(context, context.structs[name.as_str()], version),
         scalar => scalar_size(scalar),

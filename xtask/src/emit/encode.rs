@@ -19,11 +19,17 @@ pub(super) fn encode(context: &Context<'_>, s: &Struct) -> String {
             (Some(test), Some(refuse), Some(_)) => format!("if {} && {refuse}", negate(&test)),
             (None, _, None) => write(s, field),
             (Some(test), None, None) => format!("if {test} {{\n{}}}\n", write(s, field)),
-            (Some(test), Some(refuse), None) => format!("if {test} {{\n{}}} else if {refuse}", write(s, field)),
+            (Some(test), Some(refuse), None) => {
+                format!("if {test} {{\n{}}} else if {refuse}", write(s, field))
+            }
         };
     }
     body += &tags(s);
-    let served = if matches!(s.kind, Kind::Request | Kind::Response) { "e.served(Self::API, version)?;\n" } else { "" };
+    let served = if matches!(s.kind, Kind::Request | Kind::Response) {
+        "e.served(Self::API, version)?;\n"
+    } else {
+        ""
+    };
     let body = format!("{served}{}{body}Ok(())\n", bindings(s, &body));
     format!(
         "\nimpl Encode for {}{} {{\n\
@@ -75,7 +81,9 @@ fn write(s: &Struct, field: &Field) -> String {
         Type::Bytes => format!("e.bytes_opt({flex}, {null}, {place}.as_deref(), {name})?;\n"),
         Type::Records => format!("e.records_opt({flex}, {null}, {place}.as_ref(), {name})?;\n"),
         Type::Struct(_) => {
-            format!("e.present({place}.is_some());\nif let Some(v) = &{place} {{\nv.encode(e, version)?;\n}}\n")
+            format!(
+                "e.present({place}.is_some());\nif let Some(v) = &{place} {{\nv.encode(e, version)?;\n}}\n"
+            )
         }
         Type::Array(inner) => format!(
             "e.count_opt({flex}, {null}, {place}.as_ref().map(Vec::len), {name})?;\n\
@@ -88,18 +96,12 @@ fn write(s: &Struct, field: &Field) -> String {
 
 /// `reference`: `&` where `place` is a value, `*` where it is a reference.
 fn value(ty: &Type, flex: &str, place: &str, reference: &str, name: &str) -> String {
-    let (by_ref, by_value) =
-        if reference == "&" { (format!("&{place}"), place.to_owned()) } else { (place.to_owned(), format!("*{place}")) };
+    let (by_ref, by_value) = if reference == "&" {
+        (format!("&{place}"), place.to_owned())
+    } else {
+        (place.to_owned(), format!("*{place}"))
+    };
     match ty {
-        Type::Bool => format!("e.bool({by_value});\n"),
-        Type::I8 => format!("e.i8({by_value});\n"),
-        Type::I16 => format!("e.i16({by_value});\n"),
-        Type::U16 => format!("e.u16({by_value});\n"),
-        Type::I32 => format!("e.i32({by_value});\n"),
-        Type::I64 => format!("e.i64({by_value});\n"),
-        Type::F64 => format!("e.f64({by_value});\n"),
-        Type::Uuid => format!("e.uuid({by_value});\n"),
-        Type::Error => format!("e.error({by_value});\n"),
         Type::String => format!("e.string({flex}, {by_ref}, {name})?;\n"),
         Type::Bytes => format!("e.bytes({flex}, {by_ref}, {name})?;\n"),
         Type::Records => format!("e.records({flex}, {by_ref}, {name})?;\n"),
@@ -108,5 +110,6 @@ fn value(ty: &Type, flex: &str, place: &str, reference: &str, name: &str) -> Str
             "e.count({flex}, {place}.len(), {name})?;\nfor v in {by_ref} {{\n{}}}\n",
             value(inner, flex, "v", "*", name)
         ),
+        scalar => format!("e.{}({by_value});\n", scalar.word()),
     }
 }

@@ -7,7 +7,7 @@ pub(super) fn definition(context: &Context<'_>, s: &Struct) -> String {
     let what = match s.kind {
         Kind::Request => "The request",
         Kind::Response => "The response",
-        Kind::Header => "The header",
+        Kind::Data => "Data of its own",
         Kind::Inner => "Part of it",
     };
     let derived = s.fields.iter().all(natural);
@@ -23,7 +23,11 @@ pub(super) fn definition(context: &Context<'_>, s: &Struct) -> String {
     }
     out += "}\n";
     if !derived {
-        out += &format!("\nimpl Default for {}{} {{\nfn default() -> Self {{\nSelf {{\n", s.name, context.lifetime(&s.name, "'_"));
+        out += &format!(
+            "\nimpl Default for {}{} {{\nfn default() -> Self {{\nSelf {{\n",
+            s.name,
+            context.lifetime(&s.name, "'_")
+        );
         for field in &s.fields {
             out += &format!("{}: {},\n", snake(&field.name), default(field));
         }

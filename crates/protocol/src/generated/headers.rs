@@ -10,7 +10,7 @@ use crate::json::{Object, ToJson, Value};
 use crate::sample::{Gen, Sample};
 use crate::{Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, Str};
 
-/// The header, versions 1-2.
+/// Data of its own, versions 1-2.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RequestHeader<'a> {
     /// Versions 1-2.
@@ -94,7 +94,7 @@ impl Sample for RequestHeader<'_> {
     }
 }
 
-/// The header, versions 0-1.
+/// Data of its own, versions 0-1.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseHeader {
     /// Versions 0-1.

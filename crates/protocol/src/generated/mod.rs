@@ -245,6 +245,7 @@ pub use alter_share_group_offsets::{AlterShareGroupOffsetsRequest, AlterShareGro
 #[path = "92_delete_share_group_offsets.rs"]
 pub mod delete_share_group_offsets;
 pub use delete_share_group_offsets::{DeleteShareGroupOffsetsRequest, DeleteShareGroupOffsetsResponse};
+pub mod consumer_protocol;
 pub mod headers;
 
 /// Calls `$then!` with `Name NameRequest NameResponse,` for every API.

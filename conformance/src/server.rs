@@ -1,0 +1,147 @@
+//! The `klamm` binary as a child process with a folder of its own.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+use std::{env, thread};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{TempDir, process};
+
+const START_LIMIT: Duration = Duration::from_secs(30);
+const STOP_LIMIT: Duration = Duration::from_secs(20);
+
+/// A running (or ended, see [`Server::kill9`]) broker.
+#[derive(Debug)]
+pub struct Server {
+    child: Option<Child>,
+    address: String,
+    arguments: Vec<String>,
+    dir: TempDir,
+}
+
+impl Server {
+    /// Starts `klamm serve` on a free port with more `arguments`, and waits until it is ready.
+    ///
+    /// # Panics
+    /// When there is no binary, or it is not ready within 30 s.
+    pub fn start(arguments: &[&str]) -> Server {
+        let mut server = Server {
+            child: None,
+            address: "127.0.0.1:0".into(),
+            arguments: arguments.iter().map(|&a| a.into()).collect(),
+            dir: TempDir::new(),
+        };
+        server.launch();
+        server
+    }
+
+    /// Where clients reach it, `127.0.0.1:PORT`. The same after [`Server::restart`].
+    pub fn addr(&self) -> &str {
+        &self.address
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> PathBuf {
+        self.dir.file("data")
+    }
+
+    /// Its process id.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("klamm does not run").id()
+    }
+
+    /// Ends it as a crash would.
+    pub fn kill9(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            process::end(&mut child);
+        }
+    }
+
+    /// Asks it to stop, by SIGTERM, and waits for its end.
+    ///
+    /// # Panics
+    /// When it does not run, or still runs after 20 s.
+    pub fn terminate(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("klamm does not run");
+        let pid = Pid::from_child(&child);
+        kill_process(pid, Signal::TERM).expect("our own child can be signalled");
+        process::wait(&mut child, STOP_LIMIT).unwrap_or_else(|| {
+            process::end(&mut child);
+            panic!("klamm still ran {STOP_LIMIT:?} after SIGTERM\n{}", self.log());
+        })
+    }
+
+    /// Starts it again on the same port and data; it is stopped by SIGTERM first if it runs.
+    pub fn restart(&mut self) {
+        if self.child.is_some() {
+            self.terminate();
+        }
+        self.launch();
+    }
+
+    /// The end of what it wrote to stderr.
+    pub fn log(&self) -> String {
+        let text = fs::read(self.dir.file("log")).unwrap_or_default();
+        let end = &text[text.len().saturating_sub(8000)..];
+        format!("--- log of klamm at {}:\n{}", self.address, String::from_utf8_lossy(end))
+    }
+
+    fn launch(&mut self) {
+        let log = File::options().create(true).append(true).open(self.dir.file("log")).expect("a log");
+        let mut child = Command::new(binary())
+            .args(["serve", "--listen", &self.address, "--data"])
+            .arg(self.data())
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("klamm can be started");
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        self.child = Some(child);
+        let (first_line, first) = mpsc::channel();
+        // Reads on to the end, so that klamm never waits for a full pipe.
+        thread::spawn(move || {
+            stdout.lines().map_while(Result::ok).for_each(|line| drop(first_line.send(line)))
+        });
+        let line = first
+            .recv_timeout(START_LIMIT)
+            .unwrap_or_else(|e| panic!("klamm is not ready: {e}\n{}", self.log()));
+        self.address = line
+            .strip_prefix("Klamm is ready on ")
+            .and_then(|rest| rest.split(' ').next())
+            .unwrap_or_else(|| panic!("klamm's first line is not about being ready: {line}"))
+            .to_owned();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill9();
+        if thread::panicking() {
+            eprintln!("{}", self.log());
+        }
+    }
+}
+
+/// `KLAMM_BIN`, else `klamm` beside the folder of this test's own binary.
+fn binary() -> PathBuf {
+    let path = env::var_os("KLAMM_BIN").map(PathBuf::from).unwrap_or_else(|| {
+        let test = env::current_exe().expect("a test knows where it is");
+        test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps").join("klamm")
+    });
+    assert!(
+        path.is_file(),
+        "no klamm at {}: build it with `cargo build -p klamm`, or set KLAMM_BIN",
+        path.display()
+    );
+    path
+}

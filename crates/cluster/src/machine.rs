@@ -1,0 +1,180 @@
+//! Decide and replay of the cluster.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use klamm_machine::{At, Corrupt, Decision, Machine, Now, Pair};
+use klamm_model::{Offset, ShardId, StorageClass};
+
+use crate::{
+    Cluster, ClusterRecord, Command, CreateError, Effect, EffectKind, NewTopic, Reply, Shard, Topic,
+    TopicPartition, snapshot,
+};
+
+/// How many offsets of a partition in memory are reserved at a time. They are skipped at a restart.
+pub const OFFSETS_RESERVED: Offset = 1_000_000;
+
+/// The shards that a new cluster of one broker has.
+const FIRST_SHARDS: [(ShardId, StorageClass); 2] =
+    [(ShardId(1), StorageClass::Disk), (ShardId(2), StorageClass::Memory)];
+
+type Decided = Decision<ClusterRecord, Reply>;
+
+impl Cluster {
+    fn create(&self, new: NewTopic) -> Decided {
+        if self.names.contains_key(&new.name) {
+            return Decision::reply(Reply::Created(Err(CreateError::NameTaken)));
+        }
+        assert!(new.partitions > 0, "the handler refuses topics without partitions");
+        let reserved_end = match new.class {
+            StorageClass::Memory => OFFSETS_RESERVED,
+            StorageClass::Disk => Offset::MAX,
+        };
+        // Each partition goes to the shard of the class that has the fewest.
+        let of_class = self.shards.iter().filter(|(_, shard)| shard.class == new.class);
+        let mut shards: Vec<(u32, ShardId)> = of_class.map(|(id, shard)| (shard.partitions, *id)).collect();
+        let place = |_| {
+            let (load, shard) = shards.iter_mut().min().expect("every class has a shard");
+            *load += 1;
+            TopicPartition { shard: *shard, reserved_end }
+        };
+        let partitions = (0..new.partitions).map(place).collect();
+        let topic = Topic { name: new.name, id: new.id, class: new.class, partitions, configs: new.configs };
+        Decision::record(ClusterRecord::TopicCreated(topic), Reply::Created(Ok(())))
+    }
+
+    /// Takes a topic in; used by replay and by snapshots.
+    pub(crate) fn insert(&mut self, topic: Topic) {
+        for partition in &topic.partitions {
+            if let Some(shard) = self.shards.get_mut(&partition.shard) {
+                shard.partitions += 1;
+            }
+        }
+        let old = self.names.insert(topic.name.clone(), topic.id);
+        assert!(old.is_none(), "a name is taken once");
+        self.topics.insert(topic.id, Arc::new(topic));
+    }
+
+    fn owe(&mut self, effect: Effect) {
+        self.outbox.insert(self.next_effect, Arc::new(effect));
+        self.next_effect += 1;
+    }
+
+    fn owe_creation(&mut self, topic: &Topic) {
+        let mut by_shard = std::collections::BTreeMap::<ShardId, Vec<_>>::new();
+        for (index, partition) in (0..).zip(&topic.partitions) {
+            by_shard.entry(partition.shard).or_default().push((index, 0, partition.reserved_end));
+        }
+        for (shard, partitions) in by_shard {
+            self.owe(Effect { shard, topic: topic.id, kind: EffectKind::Create(partitions) });
+        }
+    }
+
+    fn remove(&mut self, id: klamm_model::TopicId) {
+        let topic = self.topics.remove(&id).expect("only a topic that is there is deleted");
+        self.names.remove(&topic.name);
+        let mut shards: Vec<ShardId> = topic.partitions.iter().map(|partition| partition.shard).collect();
+        for id in &shards {
+            if let Some(shard) = self.shards.get_mut(id) {
+                shard.partitions -= 1;
+            }
+        }
+        shards.sort_unstable();
+        shards.dedup();
+        shards.into_iter().for_each(|shard| self.owe(Effect { shard, topic: id, kind: EffectKind::Drop }));
+    }
+}
+
+impl Machine for Cluster {
+    type Command = Command;
+    type Reply = Reply;
+    type Record = ClusterRecord;
+
+    fn decide(&self, command: Command, _: Now) -> Decided {
+        match command {
+            Command::Begin { .. } if self.id.is_some() => Decision::reply(Reply::Done),
+            Command::Begin { id } => {
+                Decision::record(ClusterRecord::Begun { id, shards: FIRST_SHARDS.to_vec() }, Reply::Done)
+            }
+            Command::CreateTopic(new) => self.create(new),
+            Command::DeleteTopic(id) if self.topics.contains_key(&id) => {
+                Decision::record(ClusterRecord::TopicDeleted(id), Reply::Deleted(true))
+            }
+            Command::DeleteTopic(_) => Decision::reply(Reply::Deleted(false)),
+            Command::ReserveProducerIds { count } => {
+                let first = self.next_producer_id;
+                Decision::record(ClusterRecord::ProducerIdsReserved(first + count), Reply::ProducerIds(first))
+            }
+            Command::ReserveOffsets { partition, end } => {
+                let known =
+                    self.topic(partition.topic).and_then(|t| t.partitions.get(partition.index as usize));
+                match known {
+                    Some(known) if known.reserved_end < end => {
+                        Decision::record(ClusterRecord::OffsetsReserved { partition, end }, Reply::Done)
+                    }
+                    _ => Decision::reply(Reply::Done),
+                }
+            }
+            Command::EffectDone { sequence } if self.outbox.contains_key(&sequence) => {
+                Decision::record(ClusterRecord::EffectDone { sequence }, Reply::Done)
+            }
+            Command::EffectDone { .. } => Decision::reply(Reply::Done),
+        }
+    }
+
+    fn space_bytes(command: &Command) -> Option<u64> {
+        match command {
+            Command::DeleteTopic(_) | Command::EffectDone { .. } => None,
+            Command::CreateTopic(new) => {
+                let configs =
+                    new.configs.iter().map(|(key, value)| key.len() + value.len() + 8).sum::<usize>();
+                Some(512 + 12 * new.partitions as u64 + configs as u64)
+            }
+            Command::Begin { .. } | Command::ReserveProducerIds { .. } | Command::ReserveOffsets { .. } => {
+                Some(64)
+            }
+        }
+    }
+
+    fn refuse_full(_: Command) -> Reply {
+        Reply::Full
+    }
+
+    fn replay(&mut self, record: &ClusterRecord, _: At) {
+        match record {
+            ClusterRecord::Begun { id, shards } => {
+                assert!(self.id.is_none(), "a cluster begins once");
+                self.id = Some(*id);
+                let shard =
+                    |(id, class): &(ShardId, StorageClass)| (*id, Shard { class: *class, partitions: 0 });
+                self.shards = shards.iter().map(shard).collect();
+            }
+            ClusterRecord::TopicCreated(topic) => {
+                self.owe_creation(topic);
+                self.insert(topic.clone());
+            }
+            ClusterRecord::TopicDeleted(id) => self.remove(*id),
+            ClusterRecord::ProducerIdsReserved(end) => {
+                assert!(*end > self.next_producer_id, "producer ids are given out once");
+                self.next_producer_id = *end;
+            }
+            ClusterRecord::OffsetsReserved { partition, end } => {
+                let topic = self.topics.get_mut(&partition.topic).map(Arc::make_mut);
+                if let Some(known) = topic.and_then(|t| t.partitions.get_mut(partition.index as usize)) {
+                    known.reserved_end = *end;
+                }
+            }
+            ClusterRecord::EffectDone { sequence } => {
+                self.outbox.remove(sequence);
+            }
+        }
+    }
+
+    fn snapshot(&self) -> Vec<Pair> {
+        snapshot::encode(self)
+    }
+
+    fn restore(&mut self, key: Bytes, value: Bytes) -> Result<(), Corrupt> {
+        snapshot::restore(self, key, value)
+    }
+}

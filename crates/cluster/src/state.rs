@@ -1,0 +1,119 @@
+//! The cluster's state, also its image: what handlers read.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use imbl::OrdMap;
+use klamm_model::{Offset, PartitionId, ProducerId, ShardId, StorageClass, TopicId, TopicName};
+
+/// A shard that holds partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// What its journal is kept in.
+    pub class: StorageClass,
+    /// How many partitions it has.
+    pub partitions: u32,
+}
+
+/// A partition as the cluster knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopicPartition {
+    /// The shard that holds it.
+    pub shard: ShardId,
+    /// Offsets below are reserved (storage class `memory`; elsewhere `i64::MAX`).
+    pub reserved_end: Offset,
+}
+
+/// A topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topic {
+    /// Its name.
+    pub name: TopicName,
+    /// Its id.
+    pub id: TopicId,
+    /// Its storage class.
+    pub class: StorageClass,
+    /// Its partitions, by index.
+    pub partitions: Vec<TopicPartition>,
+    /// Its own configuration.
+    pub configs: BTreeMap<String, String>,
+}
+
+/// What another shard has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect {
+    /// The shard.
+    pub shard: ShardId,
+    /// The topic that it is about.
+    pub topic: TopicId,
+    /// What to do.
+    pub kind: EffectKind,
+}
+
+/// The kinds of effects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EffectKind {
+    /// Begin these partitions of the topic: index, first offset, end of reserved offsets.
+    Create(Vec<(i32, Offset, Offset)>),
+    /// Forget the topic's partitions.
+    Drop,
+}
+
+/// The cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cluster {
+    pub(crate) id: Option<[u8; 16]>,
+    pub(crate) topics: OrdMap<TopicId, Arc<Topic>>,
+    pub(crate) names: OrdMap<TopicName, TopicId>,
+    pub(crate) shards: OrdMap<ShardId, Shard>,
+    pub(crate) next_producer_id: ProducerId,
+    pub(crate) outbox: OrdMap<u64, Arc<Effect>>,
+    pub(crate) next_effect: u64,
+}
+
+impl Cluster {
+    /// The cluster's id; None before it began.
+    pub fn id(&self) -> Option<[u8; 16]> {
+        self.id
+    }
+
+    /// A topic by id.
+    pub fn topic(&self, id: TopicId) -> Option<&Arc<Topic>> {
+        self.topics.get(&id)
+    }
+
+    /// A topic by name.
+    pub fn topic_named(&self, name: &str) -> Option<&Arc<Topic>> {
+        self.topics.get(self.names.get(name)?)
+    }
+
+    /// All topics, by name.
+    pub fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.names.values().map(|id| &self.topics[id])
+    }
+
+    /// How many topics there are.
+    pub fn topic_count(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// The shards that hold partitions.
+    pub fn shards(&self) -> impl Iterator<Item = (ShardId, Shard)> {
+        self.shards.iter().map(|(id, shard)| (*id, *shard))
+    }
+
+    /// The shard of a partition.
+    pub fn shard_of(&self, id: PartitionId) -> Option<ShardId> {
+        let index = usize::try_from(id.index).ok()?;
+        self.topic(id.topic)?.partitions.get(index).map(|partition| partition.shard)
+    }
+
+    /// What other shards still have to do, in order.
+    pub fn outbox(&self) -> impl Iterator<Item = (u64, &Arc<Effect>)> {
+        self.outbox.iter().map(|(sequence, effect)| (*sequence, effect))
+    }
+
+    /// The first producer id that nobody has.
+    pub fn next_producer_id(&self) -> ProducerId {
+        self.next_producer_id
+    }
+}

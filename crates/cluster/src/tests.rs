@@ -1,0 +1,99 @@
+//! The cluster's rules, as short stories.
+
+use std::collections::BTreeMap;
+
+use klamm_machine::{At, Machine, Now, PayloadReader, PayloadWriter, Record};
+use klamm_model::{Epoch, PartitionId, ShardId, Slot, StorageClass, TopicId, TopicName};
+
+use crate::{Cluster, ClusterRecord, Command, CreateError, EffectKind, NewTopic, Reply};
+
+#[derive(Default)]
+struct Story(Cluster);
+
+impl Story {
+    fn begin() -> Self {
+        let mut story = Self::default();
+        story.tell(Command::Begin { id: [1; 16] });
+        story
+    }
+
+    /// Decides and replays, through the record's codec.
+    fn tell(&mut self, command: Command) -> Reply {
+        let decision = self.0.decide(command, Now { epoch: Epoch(1), wall_ms: 0 });
+        if let Some(record) = decision.record {
+            let mut out = PayloadWriter::default();
+            record.encode(&mut out);
+            let back = ClusterRecord::decode(&mut PayloadReader::new(out.finish().concat().into())).unwrap();
+            assert_eq!(back, record);
+            self.0.replay(&back, At { slot: Slot(0), epoch: Epoch(1), time_ms: 0 });
+        }
+        decision.reply
+    }
+
+    fn create(&mut self, name: &str, id: u8, partitions: i32, class: StorageClass) -> Reply {
+        self.tell(Command::CreateTopic(NewTopic {
+            name: TopicName::parse(name).unwrap(),
+            id: TopicId([id; 16]),
+            partitions,
+            class,
+            configs: BTreeMap::from([("retention.ms".to_owned(), "5".to_owned())]),
+        }))
+    }
+}
+
+#[test]
+fn a_cluster_begins_once() {
+    let mut story = Story::begin();
+    story.tell(Command::Begin { id: [2; 16] });
+    assert_eq!(story.0.id(), Some([1; 16]));
+}
+
+#[test]
+fn topics_come_and_go_with_their_effects() {
+    let mut story = Story::begin();
+    assert_eq!(story.create("a", 1, 3, StorageClass::Disk), Reply::Created(Ok(())));
+    assert_eq!(story.create("a", 2, 3, StorageClass::Disk), Reply::Created(Err(CreateError::NameTaken)));
+    let (_, effect) = story.0.outbox().next().unwrap();
+    assert_eq!(effect.shard, ShardId(1));
+    assert!(matches!(&effect.kind, EffectKind::Create(partitions) if partitions.len() == 3));
+    assert_eq!(story.tell(Command::DeleteTopic(TopicId([1; 16]))), Reply::Deleted(true));
+    assert_eq!(story.tell(Command::DeleteTopic(TopicId([1; 16]))), Reply::Deleted(false));
+    assert_eq!((story.0.topic_count(), story.0.outbox().count()), (0, 2));
+    story.tell(Command::EffectDone { sequence: 0 });
+    story.tell(Command::EffectDone { sequence: 0 });
+    assert_eq!(story.0.outbox().next().unwrap().1.kind, EffectKind::Drop);
+    assert_eq!(
+        story.create("a", 3, 1, StorageClass::Memory),
+        Reply::Created(Ok(())),
+        "the name is free again"
+    );
+}
+
+#[test]
+fn ids_and_offsets_are_given_out_once() {
+    let mut story = Story::begin();
+    assert_eq!(story.tell(Command::ReserveProducerIds { count: 1000 }), Reply::ProducerIds(0));
+    assert_eq!(story.tell(Command::ReserveProducerIds { count: 1000 }), Reply::ProducerIds(1000));
+    story.create("m", 9, 1, StorageClass::Memory);
+    let partition = PartitionId { topic: TopicId([9; 16]), index: 0 };
+    story.tell(Command::ReserveOffsets { partition, end: 5_000_000 });
+    story.tell(Command::ReserveOffsets { partition, end: 4_000_000 });
+    assert_eq!(story.0.topic_named("m").unwrap().partitions[0].reserved_end, 5_000_000);
+}
+
+#[test]
+fn a_snapshot_is_the_state() {
+    let mut story = Story::begin();
+    story.create("a", 1, 3, StorageClass::Disk);
+    story.create("b", 2, 2, StorageClass::Memory);
+    story.tell(Command::DeleteTopic(TopicId([1; 16])));
+    story.tell(Command::ReserveProducerIds { count: 7 });
+    let mut restored = Cluster::default();
+    for (key, value) in story.0.snapshot() {
+        for end in 0..value.len() {
+            assert!(Cluster::default().restore(key.clone(), value.slice(..end)).is_err());
+        }
+        restored.restore(key, value).unwrap();
+    }
+    assert_eq!(restored, story.0);
+}

@@ -1,0 +1,84 @@
+//! What the machine is asked, and what it answers.
+
+use klamm_model::{Offset, PartitionId, TopicId};
+use klamm_records::ValidBatch;
+
+use crate::SequenceError;
+
+/// A batch for a partition.
+#[derive(Debug)]
+pub struct Produce {
+    /// The partition.
+    pub partition: PartitionId,
+    /// The batch; its CRC and head were verified.
+    pub batch: ValidBatch,
+    /// Whether the broker's time becomes the records' (`message.timestamp.type=LogAppendTime`).
+    pub append_time: bool,
+    /// How long a silent producer is remembered, in milliseconds (`producer.id.expiration.ms`).
+    pub producer_expiration_ms: i64,
+}
+
+/// What the machine is asked.
+#[derive(Debug)]
+pub enum Command {
+    /// Append a batch.
+    Produce(Produce),
+    /// Begin partitions of a topic; known ones are left as they are, so asking twice is asking once.
+    Create {
+        /// The topic.
+        topic: TopicId,
+        /// Each new partition: its index, its first offset, and where its reserved offsets end (`i64::MAX`: no limit).
+        partitions: Vec<(i32, Offset, Offset)>,
+    },
+    /// Forget a topic's partitions and their data.
+    Drop {
+        /// The topic.
+        topic: TopicId,
+    },
+    /// Offsets below `end` may be given out.
+    Reserve {
+        /// The partition.
+        partition: PartitionId,
+        /// The end of the reservation.
+        end: Offset,
+    },
+}
+
+/// A batch that was appended, now or (a duplicate) earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Produced {
+    /// The offset of the batch's first record.
+    pub base_offset: Offset,
+    /// The offset after the batch's last record.
+    pub next_offset: Offset,
+    /// The first offset that the partition still has.
+    pub log_start_offset: Offset,
+    /// The broker's time that the records got, or -1.
+    pub append_time_ms: i64,
+    /// The end of the reserved offsets; reserve more before it comes close.
+    pub reserved_end: Offset,
+}
+
+/// Why a batch was not appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProduceError {
+    /// The shard has no such partition.
+    UnknownPartition,
+    /// The producer's sequence or epoch does not fit.
+    Sequence(SequenceError),
+    /// The reserved offsets are used up; reserve more and try again.
+    Unreserved,
+    /// The disk is full.
+    Full,
+}
+
+/// What the machine answers.
+#[derive(Debug)]
+pub enum Reply {
+    /// To [`Command::Produce`].
+    Produced(Result<Produced, ProduceError>),
+    /// To the others.
+    Done,
+    /// The disk is full, and the command needs space.
+    Full,
+}

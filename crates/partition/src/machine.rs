@@ -1,0 +1,197 @@
+//! All partitions of a shard: decide and replay. Cloning shares the partitions (copy on write).
+
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
+
+use bytes::Bytes;
+use klamm_machine::{At, Corrupt, Decision, Machine, Now, Pair, PayloadReader};
+use klamm_model::{Epoch, Offset, PartitionId, TopicId};
+use klamm_records::PatchedHead;
+
+use crate::{
+    Command, Partition, PartitionRecord, Produce, ProduceError, Produced, Reply, StoredBatch, epochs,
+    producer::{Admission, Producer, Written},
+    snapshot,
+};
+
+/// The partitions of a shard.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Partitions {
+    partitions: BTreeMap<PartitionId, Arc<Partition>>,
+}
+
+fn all_of(topic: TopicId) -> RangeInclusive<PartitionId> {
+    PartitionId { topic, index: i32::MIN }..=PartitionId { topic, index: i32::MAX }
+}
+
+impl Partitions {
+    /// One partition.
+    pub fn get(&self, id: PartitionId) -> Option<&Partition> {
+        self.partitions.get(&id).map(Arc::as_ref)
+    }
+
+    /// All partitions, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = (PartitionId, &Partition)> {
+        self.partitions.iter().map(|(id, partition)| (*id, partition.as_ref()))
+    }
+
+    fn produce(&self, produce: Produce, now: Now) -> Decision<PartitionRecord, Reply> {
+        let refuse = |error| Decision::reply(Reply::Produced(Err(error)));
+        let Some(partition) = self.get(produce.partition) else {
+            return refuse(ProduceError::UnknownPartition);
+        };
+        let header = produce.batch.header();
+        let done = |base_offset: Offset, next_offset: Offset, append_time_ms: i64| {
+            Reply::Produced(Ok(Produced {
+                base_offset,
+                next_offset,
+                log_start_offset: partition.log_start_offset,
+                append_time_ms,
+                reserved_end: partition.reserved_end,
+            }))
+        };
+        if header.has_producer_id() {
+            let known = partition.producers.get(&header.producer_id);
+            let expired = |p: &&Producer| now.wall_ms - p.last_time_ms >= produce.producer_expiration_ms;
+            match Producer::admit(known.filter(|p| !expired(p)), header) {
+                Err(error) => return refuse(ProduceError::Sequence(error)),
+                Ok(Admission::Duplicate(first)) => {
+                    return Decision::reply(done(
+                        first.base_offset,
+                        first.last_offset + 1,
+                        first.append_time_ms,
+                    ));
+                }
+                Ok(Admission::Append) => {}
+            }
+        }
+        let base_offset = partition.next_offset;
+        let next_offset = base_offset + i64::from(header.last_offset_delta) + 1;
+        if next_offset > partition.reserved_end {
+            return refuse(ProduceError::Unreserved);
+        }
+        let (mut head, rest) = PatchedHead::place(&produce.batch, base_offset, now.epoch.leader_epoch());
+        let mut append_time_ms = -1;
+        if produce.append_time {
+            head = head.with_append_time(now.wall_ms);
+            append_time_ms = now.wall_ms;
+        }
+        let batch = StoredBatch {
+            partition: produce.partition,
+            head,
+            rest,
+            producer_expiration_ms: produce.producer_expiration_ms,
+        };
+        Decision::record(PartitionRecord::Batch(batch), done(base_offset, next_offset, append_time_ms))
+    }
+
+    fn replay_batch(&mut self, batch: &StoredBatch, at: At) {
+        let header = batch.header();
+        let slot = self
+            .partitions
+            .get_mut(&batch.partition)
+            .expect("a batch is decided for a partition that is there");
+        let partition = Arc::make_mut(slot);
+        assert_eq!(header.base_offset, partition.next_offset, "the batches of a partition are contiguous");
+        assert!(header.next_offset() <= partition.reserved_end, "offsets are reserved before they are used");
+        epochs::note(&mut partition.epochs, Epoch(header.partition_leader_epoch as u32), header.base_offset);
+        partition.next_offset = header.next_offset();
+        if !header.has_producer_id() {
+            return;
+        }
+        partition.expire(at.time_ms, batch.producer_expiration_ms);
+        let append_time = header.attributes.timestamp_type() == klamm_records::TimestampType::LogAppendTime;
+        let written = Written {
+            base_sequence: header.base_sequence,
+            last_sequence: header.last_sequence(),
+            base_offset: header.base_offset,
+            last_offset: header.last_offset(),
+            append_time_ms: if append_time { header.max_timestamp } else { -1 },
+        };
+        let producer = partition.producers.entry(header.producer_id);
+        let producer = producer.or_insert_with(|| Producer::new(header.producer_id, header.producer_epoch));
+        if at.time_ms - producer.last_time_ms >= batch.producer_expiration_ms {
+            *producer = Producer::new(header.producer_id, header.producer_epoch);
+        }
+        producer.note(header.producer_epoch, written, at.time_ms);
+    }
+}
+
+impl Machine for Partitions {
+    type Command = Command;
+    type Reply = Reply;
+    type Record = PartitionRecord;
+
+    fn decide(&self, command: Command, now: Now) -> Decision<PartitionRecord, Reply> {
+        match command {
+            Command::Produce(produce) => self.produce(produce, now),
+            Command::Create { topic, mut partitions } => {
+                partitions.retain(|(index, ..)| self.get(PartitionId { topic, index: *index }).is_none());
+                if partitions.is_empty() {
+                    return Decision::reply(Reply::Done);
+                }
+                Decision::record(PartitionRecord::Created { topic, partitions }, Reply::Done)
+            }
+            Command::Drop { topic } => match self.partitions.range(all_of(topic)).next() {
+                None => Decision::reply(Reply::Done),
+                Some(_) => Decision::record(PartitionRecord::Dropped { topic }, Reply::Done),
+            },
+            Command::Reserve { partition, end } => match self.get(partition) {
+                Some(known) if known.reserved_end < end => {
+                    Decision::record(PartitionRecord::Reserved { partition, end }, Reply::Done)
+                }
+                _ => Decision::reply(Reply::Done),
+            },
+        }
+    }
+
+    fn space_bytes(command: &Command) -> Option<u64> {
+        match command {
+            Command::Produce(produce) => Some(produce.batch.bytes().len() as u64 + 64),
+            Command::Create { partitions, .. } => Some(20 * partitions.len() as u64 + 64),
+            Command::Reserve { .. } => Some(64),
+            Command::Drop { .. } => None,
+        }
+    }
+
+    fn refuse_full(command: Command) -> Reply {
+        match command {
+            Command::Produce(_) => Reply::Produced(Err(ProduceError::Full)),
+            _ => Reply::Full,
+        }
+    }
+
+    fn replay(&mut self, record: &PartitionRecord, at: At) {
+        match record {
+            PartitionRecord::Batch(batch) => self.replay_batch(batch, at),
+            PartitionRecord::Created { topic, partitions } => {
+                for (index, start, end) in partitions {
+                    let id = PartitionId { topic: *topic, index: *index };
+                    let old = self.partitions.insert(id, Arc::new(Partition::new(*start, *end)));
+                    assert!(old.is_none(), "a partition begins once");
+                }
+            }
+            PartitionRecord::Dropped { topic } => {
+                let ids: Vec<_> = self.partitions.range(all_of(*topic)).map(|(id, _)| *id).collect();
+                ids.iter().for_each(|id| drop(self.partitions.remove(id)));
+            }
+            PartitionRecord::Reserved { partition, end } => {
+                if let Some(partition) = self.partitions.get_mut(partition) {
+                    Arc::make_mut(partition).reserved_end = *end;
+                }
+            }
+        }
+    }
+
+    fn snapshot(&self) -> Vec<Pair> {
+        let pair = |(id, partition): (&PartitionId, &Arc<Partition>)| {
+            (Bytes::copy_from_slice(&id.to_bytes()), snapshot::encode(partition))
+        };
+        self.partitions.iter().map(pair).collect()
+    }
+
+    fn restore(&mut self, key: Bytes, value: Bytes) -> Result<(), Corrupt> {
+        let id = PartitionId::from_bytes(PayloadReader::new(key).array()?);
+        self.partitions.insert(id, Arc::new(snapshot::decode(value)?));
+        Ok(())
+    }
+}

@@ -1,0 +1,52 @@
+//! The state of one partition. Its size does not depend on the data: epochs and producers only.
+
+use std::collections::BTreeMap;
+
+use klamm_model::{Offset, ProducerId};
+
+use crate::{EpochStart, producer::Producer};
+
+/// How often silent producers are looked for, in milliseconds of the partition's own time.
+const EXPIRY_EVERY_MS: i64 = 60_000;
+
+/// One partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partition {
+    /// The first offset that is still there.
+    pub log_start_offset: Offset,
+    /// The offset that the next record gets (the log end offset).
+    pub next_offset: Offset,
+    /// Offsets from here on may not be given out yet.
+    pub reserved_end: Offset,
+    /// Where each leader epoch began.
+    pub epochs: Vec<EpochStart>,
+    pub(crate) producers: BTreeMap<ProducerId, Producer>,
+    pub(crate) expired_at_ms: i64,
+}
+
+impl Partition {
+    pub(crate) fn new(start_offset: Offset, reserved_end: Offset) -> Self {
+        Self {
+            log_start_offset: start_offset,
+            next_offset: start_offset,
+            reserved_end,
+            epochs: Vec::new(),
+            producers: BTreeMap::new(),
+            expired_at_ms: 0,
+        }
+    }
+
+    /// How many producers are remembered.
+    pub fn producers(&self) -> usize {
+        self.producers.len()
+    }
+
+    /// Forgets producers that were silent for `expiration_ms`, now and then.
+    pub(crate) fn expire(&mut self, now_ms: i64, expiration_ms: i64) {
+        if now_ms.saturating_sub(self.expired_at_ms) < EXPIRY_EVERY_MS.min(expiration_ms) {
+            return;
+        }
+        self.expired_at_ms = now_ms;
+        self.producers.retain(|_, producer| now_ms.saturating_sub(producer.last_time_ms) < expiration_ms);
+    }
+}

@@ -1,0 +1,152 @@
+//! The machine's rules, as short stories.
+
+use bytes::Bytes;
+use klamm_machine::{At, Machine, Now, PayloadReader, PayloadWriter, Record};
+use klamm_model::{Epoch, PartitionId, Slot, TopicId};
+use klamm_records::{BatchBuilder, Codec, Compression, Limits, ValidBatch, single, validate};
+
+use crate::{Command, PartitionRecord, Partitions, Produce, ProduceError, Reply, SequenceError};
+
+const TOPIC: TopicId = TopicId([5; 16]);
+const DAY_MS: i64 = 86_400_000;
+
+struct Story {
+    machine: Partitions,
+    slot: u64,
+    time_ms: i64,
+}
+
+fn batch(producer: Option<(i64, i16, i32)>, count: usize) -> ValidBatch {
+    let mut builder = BatchBuilder::new(Compression::of(Codec::None));
+    if let Some((id, epoch, sequence)) = producer {
+        builder = builder.producer(id, epoch, sequence);
+    }
+    for _ in 0..count {
+        builder.push(1000, None, Some(b"v"), &[]);
+    }
+    validate(single(&builder.build().unwrap()).unwrap(), &Limits::client(1 << 20)).unwrap()
+}
+
+impl Story {
+    fn begin() -> Self {
+        let mut story = Self { machine: Partitions::default(), slot: 0, time_ms: 1_000_000 };
+        story.tell(Command::Create { topic: TOPIC, partitions: vec![(0, 0, i64::MAX), (1, 100, 110)] });
+        story
+    }
+
+    /// Decides and replays, through the record's codec.
+    fn tell(&mut self, command: Command) -> Reply {
+        let now = Now { epoch: Epoch(3), wall_ms: self.time_ms };
+        let decision = self.machine.decide(command, now);
+        if let Some(record) = decision.record {
+            let mut out = PayloadWriter::default();
+            record.encode(&mut out);
+            let mut input = PayloadReader::new(out.finish().concat().into());
+            let back = PartitionRecord::decode(&mut input).unwrap();
+            input.finish().unwrap();
+            assert_eq!(back, record);
+            self.machine.replay(&back, At { slot: Slot(self.slot), epoch: Epoch(3), time_ms: self.time_ms });
+            self.slot += 1;
+        }
+        decision.reply
+    }
+
+    fn produce(&mut self, index: i32, batch: ValidBatch) -> Result<i64, ProduceError> {
+        let partition = PartitionId { topic: TOPIC, index };
+        let produce = Produce { partition, batch, append_time: false, producer_expiration_ms: DAY_MS };
+        match self.tell(Command::Produce(produce)) {
+            Reply::Produced(result) => result.map(|produced| produced.base_offset),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn offsets_are_contiguous() {
+    let mut story = Story::begin();
+    assert_eq!([3, 1, 2].map(|count| story.produce(0, batch(None, count)).unwrap()), [0, 3, 4]);
+    assert_eq!(story.produce(9, batch(None, 1)), Err(ProduceError::UnknownPartition));
+}
+
+#[test]
+fn reserved_offsets_bound_what_is_given_out() {
+    let mut story = Story::begin();
+    assert_eq!(story.produce(1, batch(None, 10)), Ok(100));
+    assert_eq!(story.produce(1, batch(None, 1)), Err(ProduceError::Unreserved));
+    story.tell(Command::Reserve { partition: PartitionId { topic: TOPIC, index: 1 }, end: 111 });
+    assert_eq!(story.produce(1, batch(None, 1)), Ok(110));
+}
+
+#[test]
+fn a_window_of_five_duplicates() {
+    let mut story = Story::begin();
+    for i in 0..6 {
+        assert_eq!(story.produce(0, batch(Some((7, 0, i * 2)), 2)), Ok(i64::from(i) * 2));
+    }
+    for i in 1..6 {
+        assert_eq!(
+            story.produce(0, batch(Some((7, 0, i * 2)), 2)),
+            Ok(i64::from(i) * 2),
+            "inside the window"
+        );
+    }
+    let out_of_order =
+        |expected, got| Err(ProduceError::Sequence(SequenceError::OutOfOrder { expected, got }));
+    assert_eq!(story.produce(0, batch(Some((7, 0, 0)), 2)), out_of_order(12, 0), "before the window");
+    assert_eq!(story.produce(0, batch(Some((7, 0, 13)), 1)), out_of_order(12, 13), "a gap");
+    assert_eq!(story.produce(0, batch(Some((7, 1, 5)), 1)), out_of_order(0, 5), "a new epoch begins at 0");
+    assert_eq!(story.produce(0, batch(Some((7, 1, 0)), 1)), Ok(12));
+    let stale = Err(ProduceError::Sequence(SequenceError::StaleEpoch { current: 1 }));
+    assert_eq!(story.produce(0, batch(Some((7, 0, 12)), 1)), stale);
+    assert_eq!(story.produce(0, batch(Some((8, 0, 40)), 1)), Ok(13), "an unknown producer begins anywhere");
+    assert_eq!(story.produce(1, batch(Some((7, 0, 0)), 1)), Ok(100), "windows are per partition");
+}
+
+#[test]
+fn sequences_wrap_to_zero() {
+    let mut story = Story::begin();
+    assert_eq!(story.produce(0, batch(Some((7, 0, i32::MAX - 1)), 2)), Ok(0));
+    assert_eq!(story.produce(0, batch(Some((7, 0, 0)), 1)), Ok(2));
+}
+
+#[test]
+fn silent_producers_are_forgotten() {
+    let mut story = Story::begin();
+    story.produce(0, batch(Some((7, 4, 0)), 1)).unwrap();
+    story.time_ms += DAY_MS;
+    assert_eq!(story.produce(0, batch(Some((7, 0, 50)), 1)), Ok(1), "its old epoch and sequence are gone");
+    story.time_ms += DAY_MS;
+    story.produce(0, batch(Some((8, 0, 0)), 1)).unwrap();
+    assert_eq!(story.machine.get(PartitionId { topic: TOPIC, index: 0 }).unwrap().producers(), 1);
+}
+
+#[test]
+fn creating_and_dropping_twice_is_once() {
+    let mut story = Story::begin();
+    story.produce(0, batch(None, 4)).unwrap();
+    let before = story.machine.clone();
+    story.tell(Command::Create { topic: TOPIC, partitions: vec![(0, 0, 9)] });
+    assert_eq!(story.machine, before);
+    story.tell(Command::Drop { topic: TOPIC });
+    assert_eq!(story.machine, Partitions::default());
+    let slot = story.slot;
+    story.tell(Command::Drop { topic: TOPIC });
+    assert_eq!(story.slot, slot);
+}
+
+#[test]
+fn a_snapshot_is_the_state() {
+    let mut story = Story::begin();
+    for i in 0..7 {
+        story.produce(0, batch(Some((i % 3, 1, 0)), 1)).ok();
+    }
+    let mut restored = Partitions::default();
+    for (key, value) in story.machine.snapshot() {
+        for end in 0..value.len() {
+            assert!(Partitions::default().restore(key.clone(), value.slice(..end)).is_err());
+        }
+        restored.restore(key, value).unwrap();
+    }
+    assert_eq!(restored, story.machine);
+    assert!(restored.restore(Bytes::new(), Bytes::new()).is_err());
+}

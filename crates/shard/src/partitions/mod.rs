@@ -1,0 +1,37 @@
+//! The published side of a partition shard. Fetches read here and never enter the shard's queue; each partition has a
+//! lock of its own, held for look-ups only, never across I/O.
+
+mod partition;
+mod read;
+mod view;
+mod waiters;
+
+use std::{collections::HashMap, sync::Arc};
+
+use klamm_model::PartitionId;
+use klamm_store::Segments;
+use parking_lot::RwLock;
+
+pub use partition::{PartitionView, Watermarks};
+pub use read::{Fetched, ReadError, TimestampQuery};
+pub use view::PartitionsView;
+pub use waiters::Waiter;
+
+/// The readers' side of a partition shard.
+pub struct Partitions {
+    views: RwLock<HashMap<PartitionId, Arc<PartitionView>>>,
+    segments: Arc<dyn Segments>,
+}
+
+impl Partitions {
+    /// The readers' side and the view that fills it. `tail_bytes`: how much of the newest data stays in memory.
+    pub fn new(segments: Arc<dyn Segments>, tail_bytes: usize) -> (Arc<Self>, PartitionsView) {
+        let partitions = Arc::new(Self { views: RwLock::default(), segments });
+        (Arc::clone(&partitions), PartitionsView::new(partitions, tail_bytes))
+    }
+
+    /// A partition; None if the shard has none of that id.
+    pub fn get(&self, id: PartitionId) -> Option<Arc<PartitionView>> {
+        self.views.read().get(&id).cloned()
+    }
+}

@@ -1,0 +1,204 @@
+//! Reading batches: tail first, then the journal's files, then segments. Bytes that come from a store are checked
+//! against each batch's CRC before anyone gets them.
+
+use bytes::Bytes;
+use klamm_model::{Epoch, Offset};
+use klamm_records::{
+    DecompressCap, Limits, TimestampOffset, first_at_or_after, max_timestamp, single, validate,
+};
+use klamm_store::{BatchAt, SegmentError, flatten};
+
+use super::{PartitionView, Partitions, partition::Source};
+
+/// How often a read is begun again because a file was sealed or trimmed under it.
+const TRIES_MAX: u32 = 8;
+
+/// Whole batches from a partition.
+#[derive(Debug, Clone, Default)]
+pub struct Fetched {
+    /// The batches' bytes in pieces, in order.
+    pub pieces: Vec<Bytes>,
+    /// Their sum.
+    pub bytes: usize,
+}
+
+/// Why nothing was read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// Below the log's start or above its end.
+    #[error("the offset is out of range")]
+    OutOfRange,
+    /// The topic was deleted.
+    #[error("the topic was deleted")]
+    Dropped,
+    /// The store failed, or its bytes are damaged.
+    #[error("{0}")]
+    Storage(String),
+}
+
+/// What to look for by time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimestampQuery {
+    /// The first record at or after this time, in milliseconds.
+    AtOrAfter(i64),
+    /// The first record of the largest timestamp.
+    Max,
+}
+
+impl Partitions {
+    /// Batches from the one that contains `offset` on, up to `bytes_max`; the first comes whole even if it is larger,
+    /// when `at_least_one`. At the end of the log: nothing.
+    pub async fn read(
+        &self,
+        view: &PartitionView,
+        offset: Offset,
+        bytes_max: usize,
+        at_least_one: bool,
+    ) -> Result<Fetched, ReadError> {
+        let mut last = String::new();
+        for _ in 0..TRIES_MAX {
+            let source = view.state.lock().locate(offset, bytes_max);
+            let batches = match source {
+                Source::OutOfRange => return Err(ReadError::OutOfRange),
+                Source::Dropped => return Err(ReadError::Dropped),
+                Source::End => return Ok(Fetched::default()),
+                Source::Tail(batches) => {
+                    let mut fetched = Fetched::default();
+                    for served in batches {
+                        let bytes = served.first.len() + served.second.len();
+                        if fetched.bytes + bytes > bytes_max && !(at_least_one && fetched.bytes == 0) {
+                            break;
+                        }
+                        fetched.bytes += bytes;
+                        fetched.pieces.push(served.first);
+                        if !served.second.is_empty() {
+                            fetched.pieces.push(served.second);
+                        }
+                    }
+                    return Ok(fetched);
+                }
+                Source::Open(batches) => Ok(batches),
+                Source::Sealed(id, extent) => self.segments.index(id, &extent).await.map(|mut batches| {
+                    batches.retain(|batch| batch.last_offset >= offset);
+                    batches
+                }),
+            };
+            let read = match batches {
+                Ok(mut batches) => {
+                    limit(&mut batches, bytes_max, at_least_one);
+                    self.bytes_of(&batches).await
+                }
+                Err(error) => Err(error),
+            };
+            match read {
+                Ok(fetched) => return Ok(fetched),
+                Err(SegmentError::Gone(_)) => "the file went away while it was read".clone_into(&mut last),
+                Err(error) => {
+                    tracing::error!(partition = %view.id, offset, %error, "stored records can't be read");
+                    return Err(ReadError::Storage(error.to_string()));
+                }
+            }
+        }
+        Err(ReadError::Storage(last))
+    }
+
+    async fn bytes_of(&self, batches: &[BatchAt]) -> Result<Fetched, SegmentError> {
+        let mut fetched = Fetched::default();
+        for (value, batch) in self.segments.read(batches).await?.into_iter().zip(batches) {
+            let bytes = flatten(value);
+            let intact = single(&bytes).and_then(|raw| validate(raw, &Limits::broker()));
+            if !intact.is_ok_and(|valid| valid.header().base_offset == batch.base_offset) {
+                let what = format!("the batch at offset {} does not match its checksum", batch.base_offset);
+                let id = batch.segment().unwrap_or(klamm_store::SegmentId(0));
+                return Err(SegmentError::Damaged { id, what });
+            }
+            fetched.bytes += bytes.len();
+            fetched.pieces.push(bytes);
+        }
+        Ok(fetched)
+    }
+
+    /// Finds a record by time; with the leader epoch in which it was written. Compressed batches are read up to `cap`.
+    pub async fn find_by_time(
+        &self,
+        view: &PartitionView,
+        query: TimestampQuery,
+        cap: DecompressCap,
+    ) -> Result<Option<(TimestampOffset, Option<Epoch>)>, ReadError> {
+        let mut from = None;
+        loop {
+            let Some(base_offset) = self.batch_by_time(view, query, from).await? else { return Ok(None) };
+            let fetched = self.read(view, base_offset, 0, true).await?;
+            let bytes = flatten(fetched.pieces);
+            let storage = |error: klamm_records::BatchError| ReadError::Storage(error.to_string());
+            let batch = single(&bytes).and_then(|raw| validate(raw, &Limits::broker())).map_err(storage)?;
+            let found = match query {
+                TimestampQuery::AtOrAfter(time) => {
+                    let start = view.watermarks().log_start;
+                    first_at_or_after(batch.header(), &batch.payload(), start, time, cap).map_err(storage)?
+                }
+                TimestampQuery::Max => {
+                    max_timestamp(batch.header(), &batch.payload(), cap).map_err(storage)?
+                }
+            };
+            if let Some(found) = found {
+                return Ok(Some((found, view.epoch_of(found.offset))));
+            }
+            // The batch's header promised more than its records hold.
+            if query == TimestampQuery::Max {
+                return Ok(None);
+            }
+            from = Some(batch.header().next_offset());
+        }
+    }
+
+    /// The base offset of the first batch that may hold what is looked for.
+    async fn batch_by_time(
+        &self,
+        view: &PartitionView,
+        query: TimestampQuery,
+        from: Option<Offset>,
+    ) -> Result<Option<Offset>, ReadError> {
+        let (extents, open) = {
+            let state = view.state.lock();
+            if state.dropped {
+                return Err(ReadError::Dropped);
+            }
+            let open: Vec<(Offset, i64)> =
+                state.open.iter().map(|b| (b.base_offset, b.max_timestamp)).collect();
+            (state.extents.clone(), open)
+        };
+        let from = from.unwrap_or(Offset::MIN);
+        let largest =
+            extents.iter().map(|(_, extent)| extent.max_timestamp).chain(open.iter().map(|(_, time)| *time));
+        let time = match query {
+            TimestampQuery::AtOrAfter(time) => time,
+            TimestampQuery::Max => match largest.max() {
+                Some(time) => time,
+                None => return Ok(None),
+            },
+        };
+        for (id, extent) in extents.iter().filter(|(_, e)| e.max_timestamp >= time && e.last_offset >= from) {
+            let batches = match self.segments.index(*id, extent).await {
+                Ok(batches) => batches,
+                Err(SegmentError::Gone(_)) => continue,
+                Err(error) => return Err(ReadError::Storage(error.to_string())),
+            };
+            if let Some(batch) = batches.iter().find(|b| b.max_timestamp >= time && b.base_offset >= from) {
+                return Ok(Some(batch.base_offset));
+            }
+        }
+        Ok(open.into_iter().find(|(base, max)| *max >= time && *base >= from).map(|(base, _)| base))
+    }
+}
+
+/// Cuts batches to a size.
+fn limit(batches: &mut Vec<BatchAt>, bytes_max: usize, at_least_one: bool) {
+    let mut bytes = 0;
+    let mut fits = |batch: &BatchAt| {
+        bytes += batch.bytes as usize;
+        bytes <= bytes_max
+    };
+    let keep = batches.iter().take_while(|batch| fits(batch)).count();
+    batches.truncate(keep.max(usize::from(at_least_one)));
+}

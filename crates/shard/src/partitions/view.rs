@@ -1,0 +1,151 @@
+//! The shard's side of the published partitions: takes in durable entries, keeps the tail within its budget, knows
+//! which segments are needed.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::Range,
+    sync::Arc,
+};
+
+use klamm_model::{Epoch, PartitionId, Slot, TopicId};
+use klamm_partition::{PartitionRecord, Partitions as Machine, StoredBatch};
+use klamm_store::{BatchAt, Key, Place, SegmentId, SegmentInfo};
+
+use super::{PartitionView, Partitions};
+use crate::{Placed, Published, Served, View};
+
+/// A segment that is kept.
+struct Held {
+    end: Slot,
+    /// The extents that partitions still need.
+    live: usize,
+}
+
+/// Fills [`Partitions`].
+pub struct PartitionsView {
+    shared: Arc<Partitions>,
+    /// What is resident, oldest first.
+    resident: VecDeque<(Arc<PartitionView>, usize)>,
+    resident_bytes: usize,
+    tail_bytes: usize,
+    segments: BTreeMap<SegmentId, Held>,
+}
+
+impl PartitionsView {
+    pub(super) fn new(shared: Arc<Partitions>, tail_bytes: usize) -> Self {
+        Self { shared, resident: VecDeque::new(), resident_bytes: 0, tail_bytes, segments: BTreeMap::new() }
+    }
+
+    fn batch(&mut self, key: Key, at: u32, batch: &StoredBatch, served: &Served) {
+        let header = batch.header();
+        let view = self.shared.get(batch.partition).expect("a batch is published after its partition");
+        let place = BatchAt {
+            base_offset: header.base_offset,
+            last_offset: header.last_offset(),
+            max_timestamp: header.max_timestamp,
+            place: Place::Journal { key, at },
+            bytes: u32::try_from(batch.bytes()).expect("a batch fits in a frame"),
+        };
+        view.state.lock().push(place, Epoch(header.partition_leader_epoch as u32), served.clone());
+        view.waiters.wake();
+        self.resident_bytes += batch.bytes();
+        self.resident.push_back((view, batch.bytes()));
+    }
+
+    /// Lets the oldest batches go until the rest fits.
+    fn evict(&mut self) {
+        while self.resident_bytes > self.tail_bytes {
+            let (view, bytes) = self.resident.pop_front().expect("bytes are resident in batches");
+            self.resident_bytes -= bytes;
+            view.state.lock().tail.pop_front();
+        }
+    }
+
+    fn drop_topic(&mut self, topic: TopicId) {
+        let gone: Vec<_> = self.shared.views.write().extract_if(|id, _| id.topic == topic).collect();
+        for (_, view) in gone {
+            let mut state = view.state.lock();
+            state.dropped = true;
+            for (id, _) in &state.extents {
+                self.segments.get_mut(id).expect("extents are of held segments").live -= 1;
+            }
+            drop(state);
+            view.waiters.wake();
+        }
+    }
+
+    fn hold(&mut self, info: &SegmentInfo, mut take: impl FnMut(&PartitionView, klamm_store::Extent)) {
+        let mut live = 0;
+        for extent in &info.extents {
+            if let Some(view) = self.shared.get(extent.partition) {
+                take(&view, *extent);
+                live += 1;
+            }
+        }
+        self.segments.insert(info.id, Held { end: info.slots.end, live });
+    }
+}
+
+impl View<Machine> for PartitionsView {
+    fn restore(&mut self, machine: &Machine, segments: &[SegmentInfo]) {
+        self.resident.clear();
+        self.resident_bytes = 0;
+        self.segments.clear();
+        let old = std::mem::take(&mut *self.shared.views.write());
+        let mut views = std::collections::HashMap::new();
+        for (id, partition) in machine.iter() {
+            let view = PartitionView::new(id, partition.log_start_offset);
+            let mut state = view.state.lock();
+            state.high_watermark = partition.next_offset;
+            state.epochs.clone_from(&partition.epochs);
+            drop(state);
+            views.insert(id, Arc::new(view));
+        }
+        *self.shared.views.write() = views;
+        for info in segments {
+            self.hold(info, |view, extent| view.state.lock().extents.push((info.id, extent)));
+        }
+        // Whoever waits on the old views asks again.
+        old.values().for_each(|view| view.waiters.wake());
+    }
+
+    fn publish(&mut self, entry: Published<'_, PartitionRecord>) {
+        for Placed { record, at, served } in entry.records {
+            match record {
+                PartitionRecord::Batch(batch) => self.batch(entry.key, *at, batch, served),
+                PartitionRecord::Created { topic, partitions } => {
+                    let mut views = self.shared.views.write();
+                    for (index, start, _) in partitions {
+                        let id = PartitionId { topic: *topic, index: *index };
+                        views.insert(id, Arc::new(PartitionView::new(id, *start)));
+                    }
+                }
+                PartitionRecord::Dropped { topic } => self.drop_topic(*topic),
+                PartitionRecord::Reserved { .. } => {}
+            }
+        }
+        self.evict();
+    }
+
+    fn batches(&self, slots: &Range<Slot>) -> Vec<(PartitionId, BatchAt)> {
+        let mut batches = Vec::new();
+        for (id, view) in self.shared.views.read().iter() {
+            let state = view.state.lock();
+            let inside =
+                |batch: &&BatchAt| matches!(batch.place, Place::Journal { key, .. } if key.slot < slots.end);
+            batches.extend(state.open.iter().take_while(inside).map(|batch| (*id, *batch)));
+        }
+        batches.sort_unstable_by_key(|(id, batch)| (*id, batch.base_offset));
+        batches
+    }
+
+    fn sealed(&mut self, segment: &SegmentInfo) {
+        let (id, end) = (segment.id, segment.slots.end);
+        self.hold(segment, |view, extent| view.state.lock().seal(id, end, extent));
+    }
+
+    fn take_dead(&mut self, below: Slot) -> Vec<SegmentId> {
+        let dead = |_: &SegmentId, held: &mut Held| held.live == 0 && held.end <= below;
+        self.segments.extract_if(.., dead).map(|(id, _)| id).collect()
+    }
+}

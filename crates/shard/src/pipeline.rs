@@ -1,0 +1,119 @@
+//! Entries in flight: from decided records to an entry, and from a durable entry to its replies.
+
+use bytes::Bytes;
+use klamm_machine::{Machine, PayloadWriter, Record};
+use klamm_store::Key;
+use tokio::sync::oneshot;
+
+use crate::{Placed, Served, checkpoint::Checkpoint, handle::Ack};
+
+/// A reply that waits.
+pub(crate) struct Waiting<M: Machine> {
+    pub(crate) reply: oneshot::Sender<Vec<M::Reply>>,
+    pub(crate) replies: Vec<M::Reply>,
+    pub(crate) ack: Ack,
+}
+
+impl<M: Machine> Waiting<M> {
+    pub(crate) fn release(self) {
+        // The asker may be gone; that is its own affair.
+        let _ = self.reply.send(self.replies);
+    }
+}
+
+/// What an entry in flight will do once it is durable.
+pub(crate) enum Content<M: Machine> {
+    Records(Vec<Placed<M::Record>>),
+    Checkpoint(Checkpoint),
+}
+
+/// An entry in flight.
+pub(crate) struct InFlight<M: Machine> {
+    pub(crate) key: Key,
+    pub(crate) time_ms: i64,
+    pub(crate) content: Content<M>,
+    pub(crate) waiting: Vec<Waiting<M>>,
+    /// Present until the entry is known to be written.
+    pub(crate) written: Option<oneshot::Receiver<()>>,
+}
+
+impl<M: Machine> InFlight<M> {
+    /// Whether the entry was handed to the device; releases the replies that wait for no more.
+    pub(crate) fn release_written(&mut self) -> bool {
+        if let Some(written) = &mut self.written {
+            if written.try_recv().is_err() {
+                return false;
+            }
+            self.written = None;
+            for waiting in self.waiting.extract_if(.., |waiting| waiting.ack == Ack::Written) {
+                waiting.release();
+            }
+        }
+        true
+    }
+}
+
+/// The records of an entry in the making.
+pub(crate) struct Draft<M: Machine> {
+    payload: PayloadWriter,
+    records: Vec<(M::Record, usize)>,
+}
+
+impl<M: Machine> Draft<M> {
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self { payload: PayloadWriter::with_capacity(bytes), records: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, record: M::Record) {
+        let at = self.payload.len();
+        record.encode(&mut self.payload);
+        self.records.push((record, at));
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.payload.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The payload, and each record with its served bytes, which share the payload's.
+    pub(crate) fn finish(self) -> (Vec<Bytes>, Vec<Placed<M::Record>>) {
+        let pieces = self.payload.finish();
+        let mut cursor = Cursor { pieces: &pieces, piece: 0, start: 0 };
+        let place = |(record, start): (M::Record, usize)| {
+            let (at, served) = match record.served() {
+                Some(range) => (start + range.start, cursor.slice(start + range.start, range.len())),
+                None => (start, Served::default()),
+            };
+            Placed { record, at: u32::try_from(at).expect("payloads are below 4 GiB"), served }
+        };
+        let placed = self.records.into_iter().map(place).collect();
+        (pieces, placed)
+    }
+}
+
+/// Slices pieces at rising positions.
+struct Cursor<'a> {
+    pieces: &'a [Bytes],
+    piece: usize,
+    start: usize,
+}
+
+impl Cursor<'_> {
+    fn slice(&mut self, at: usize, bytes: usize) -> Served {
+        while at - self.start >= self.pieces[self.piece].len() {
+            self.start += self.pieces[self.piece].len();
+            self.piece += 1;
+        }
+        let (piece, from) = (&self.pieces[self.piece], at - self.start);
+        let first = piece.slice(from..piece.len().min(from + bytes));
+        let second = match bytes - first.len() {
+            0 => Bytes::new(),
+            rest => self.pieces[self.piece + 1].slice(..rest),
+        };
+        assert_eq!(first.len() + second.len(), bytes, "served bytes lie in at most two pieces");
+        Served { first, second }
+    }
+}

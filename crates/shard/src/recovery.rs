@@ -1,0 +1,140 @@
+//! Loading a shard: take it over, restore the snapshot, replay the rest of the journal.
+//! Invariant: snapshot plus the rest of the journal equals the whole journal; a Checkpoint entry that is replayed
+//! must name the state that the replay itself came to.
+
+use std::collections::BTreeMap;
+
+use klamm_machine::{At, Machine, PayloadReader, Record};
+use klamm_model::Slot;
+use klamm_store::{
+    AcquireError, Claim, Entry, EntryKind, Ownership, SegmentError, ShardStore, acquire, flatten,
+};
+
+use crate::{
+    Placed, Published, Served, View,
+    checkpoint::{Boundary, Checkpoint, LoadError},
+};
+
+/// How much of the journal is read at a time.
+const READ_BYTES: usize = 4 << 20;
+
+/// A shard that may serve.
+pub(crate) struct Loaded<M> {
+    pub(crate) machine: M,
+    pub(crate) ownership: Ownership,
+    /// Complete files that are not covered by a checkpoint yet.
+    pub(crate) boundaries: Vec<Boundary<M>>,
+}
+
+/// Why a shard could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecoverError {
+    #[error(transparent)]
+    Acquire(#[from] AcquireError),
+    #[error(transparent)]
+    Read(#[from] klamm_store::ReadError),
+    #[error("snapshot: {0}")]
+    Snapshot(#[from] LoadError),
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+    #[error("slot {0}: {1}")]
+    Record(Slot, klamm_machine::Corrupt),
+    #[error("slot {0}: the checkpoint differs from the state that replaying came to")]
+    Diverged(Slot),
+}
+
+impl RecoverError {
+    /// Whether trying again can help.
+    pub(crate) fn is_transient(&self) -> bool {
+        use klamm_store::ReadError;
+        match self {
+            Self::Acquire(AcquireError::Read(error)) | Self::Read(error) => matches!(error, ReadError::Io(_)),
+            Self::Acquire(AcquireError::Append(_) | AcquireError::Overtaken) => true,
+            Self::Segment(error) => matches!(error, SegmentError::Io(_)),
+            Self::Snapshot(_) | Self::Record(..) | Self::Diverged(_) => false,
+        }
+    }
+}
+
+/// Takes the shard over and loads it, through the view, so that readers see all that is durable.
+pub(crate) async fn recover<M: Machine, V: View<M>>(
+    store: &ShardStore,
+    claim: Claim,
+    view: &mut V,
+) -> Result<Loaded<M>, RecoverError> {
+    let ownership = acquire(&*store.journal, claim).await?;
+    let mut machine = M::default();
+    let mut slot = Slot(0);
+    if let Some(head) = &ownership.head {
+        let checkpoint = Checkpoint::decode(head.checkpoint.clone()).map_err(LoadError::from)?;
+        assert_eq!(checkpoint.slot, head.slot, "a head marker's checkpoint covers what is below it");
+        machine = checkpoint.load(&*store.snapshots).await?;
+        slot = head.slot;
+    }
+    let (below, above): (Vec<_>, Vec<_>) =
+        store.segments.list().await?.into_iter().partition(|info| info.slots.end <= slot);
+    view.restore(&machine, &below);
+
+    let mut ends: BTreeMap<Slot, _> =
+        store.segments.unsealed().into_iter().map(|slots| (slots.end, slots)).collect();
+    let file_starts: Vec<Slot> =
+        above.iter().map(|info| info.slots.end).chain(ends.keys().copied()).collect();
+    let (mut boundaries, mut states) = (Vec::new(), BTreeMap::new());
+    while slot <= ownership.takeover {
+        for entry in store.journal.read(slot, READ_BYTES).await? {
+            if file_starts.contains(&entry.header.key.slot) {
+                states.insert(entry.header.key.slot, machine.clone());
+            }
+            if let Some(slots) = ends.remove(&entry.header.key.slot) {
+                let place = Some((entry.header.key.epoch, entry.header.hash()));
+                boundaries.push(Boundary { slots, machine: machine.clone(), entry: place });
+            }
+            slot = entry.header.key.slot.next();
+            replay(entry, &mut machine, view, &states)?;
+        }
+    }
+    above.iter().for_each(|info| view.sealed(info));
+    Ok(Loaded { machine, ownership, boundaries })
+}
+
+fn replay<M: Machine, V: View<M>>(
+    entry: Entry,
+    machine: &mut M,
+    view: &mut V,
+    states: &BTreeMap<Slot, M>,
+) -> Result<(), RecoverError> {
+    let Entry { header, payload } = entry;
+    let slot = header.key.slot;
+    let corrupt = |corrupt| RecoverError::Record(slot, corrupt);
+    match header.kind {
+        EntryKind::Takeover => {}
+        EntryKind::Checkpoint => {
+            let checkpoint = Checkpoint::decode(flatten(payload)).map_err(corrupt)?;
+            let state = states.get(&checkpoint.slot);
+            if state.is_some_and(|state| Checkpoint::of(state, checkpoint.slot).0 != checkpoint) {
+                return Err(RecoverError::Diverged(slot));
+            }
+        }
+        EntryKind::Records => {
+            let at = At { slot, epoch: header.epoch, time_ms: header.time_ms };
+            let payload = flatten(payload);
+            let mut input = PayloadReader::new(payload.clone());
+            let mut records = Vec::new();
+            while input.remaining() > 0 {
+                let start = payload.len() - input.remaining();
+                let record = M::Record::decode(&mut input).map_err(corrupt)?;
+                machine.replay(&record, at);
+                let range =
+                    record.served().map_or(start..start, |range| start + range.start..start + range.end);
+                let served = Served { first: payload.slice(range.clone()), ..Served::default() };
+                records.push(Placed {
+                    record,
+                    at: u32::try_from(range.start).expect("checked when written"),
+                    served,
+                });
+            }
+            view.publish(Published { key: header.key, at, records: &records });
+        }
+    }
+    Ok(())
+}

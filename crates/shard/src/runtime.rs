@@ -1,0 +1,438 @@
+//! The task of a shard. One loop: durable entries are published and their replies released; requests are decided and
+//! appended; files are sealed and checkpointed in the background, one at a time.
+
+use std::{collections::VecDeque, future::poll_fn, sync::Arc, task::Poll, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{
+    FutureExt as _, StreamExt as _,
+    future::{BoxFuture, Either, ready},
+    stream::FuturesOrdered,
+};
+use klamm_env::Env;
+use klamm_machine::{At, Machine, Now};
+use klamm_model::{BrokerId, Epoch, ShardId, Slot};
+use klamm_store::{
+    AppendError, Claim, Entry, EntryHash, EntryKind, Head, Header, Key, Nonce, SegmentId, SegmentInfo,
+    ShardStore, Written, entry::crc32c,
+};
+use tokio::sync::{mpsc, watch};
+
+use crate::{
+    Published, Shard, ShardState, View,
+    checkpoint::{Boundary, Checkpoint},
+    handle::{QUEUE_MAX, Request},
+    pipeline::{Content, Draft, InFlight, Waiting},
+    recovery::{self, Loaded},
+};
+
+/// Entries in flight.
+const IN_FLIGHT_MAX: usize = 64;
+/// Requests that are decided in one go.
+const DRAIN_MAX: usize = 256;
+/// A drain is cut into entries of about this size.
+const ENTRY_BYTES: usize = 4 << 20;
+/// How long a failed background step or a failed load waits before it is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A shard's settings.
+#[derive(Debug, Clone)]
+pub struct ShardConfig {
+    /// The shard.
+    pub shard: ShardId,
+    /// The broker that owns it.
+    pub broker: BrokerId,
+    /// The size at which a journal file is complete, in bytes.
+    pub file_bytes: u64,
+    /// The shard's epochs are above this one.
+    pub epoch_above: Epoch,
+}
+
+impl<M: Machine> Shard<M> {
+    /// Starts the shard's task; it takes over and loads first.
+    pub fn start<V: View<M>>(env: Env, store: ShardStore, config: ShardConfig, view: V) -> Self {
+        let (queue, requests) = mpsc::channel(QUEUE_MAX);
+        let (tell, state) = watch::channel(ShardState::Loading);
+        let (stop, stopping) = watch::channel(false);
+        tokio::spawn(run(Context { env, store, config, tell, stopping }, requests, view));
+        Self { queue, state, stop }
+    }
+}
+
+struct Context {
+    env: Env,
+    store: ShardStore,
+    config: ShardConfig,
+    tell: watch::Sender<ShardState>,
+    stopping: watch::Receiver<bool>,
+}
+
+/// Why an owner ended.
+enum Exit {
+    Stopped,
+    Failed(AppendError),
+}
+
+async fn run<M: Machine, V: View<M>>(
+    mut context: Context,
+    mut requests: mpsc::Receiver<Request<M>>,
+    mut view: V,
+) {
+    let shard = context.config.shard;
+    loop {
+        let claim = Claim {
+            shard,
+            writer: context.config.broker,
+            nonce: Nonce(context.env.entropy.bytes16()),
+            time_ms: context.env.clock.wall_ms(),
+            epoch_above: context.config.epoch_above,
+        };
+        let loaded = match recovery::recover(&context.store, claim, &mut view).await {
+            Ok(loaded) => loaded,
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%shard, %error, "the shard could not be loaded; trying again");
+                tokio::select! { biased;
+                    () = stop_asked(&mut context.stopping) => break,
+                    () = tokio::time::sleep(RETRY) => continue,
+                }
+            }
+            Err(error) => {
+                tracing::error!(%shard, %error, "the shard is halted and serves nothing");
+                requests.close();
+                context.tell.send_replace(ShardState::Halted(error.to_string()));
+                return;
+            }
+        };
+        context.tell.send_replace(ShardState::Serving(loaded.ownership.epoch));
+        let exit =
+            Owner::new(&context, loaded, &mut view).serve(&mut requests, context.stopping.clone()).await;
+        match exit {
+            Exit::Stopped => break,
+            Exit::Failed(error) => {
+                tracing::error!(%shard, %error, "the shard lost its journal; dropping its state and loading again");
+                context.tell.send_replace(ShardState::Loading);
+                while requests.try_recv().is_ok() {}
+            }
+        }
+    }
+    context.tell.send_replace(ShardState::Stopped);
+}
+
+async fn stop_asked(stopping: &mut watch::Receiver<bool>) {
+    if stopping.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// A step of background work that is done.
+enum Done {
+    Sealed(SegmentInfo, Checkpoint),
+    Trimmed(Slot),
+    Deleted,
+}
+
+struct Owner<'a, M: Machine, V> {
+    context: &'a Context,
+    view: &'a mut V,
+    machine: M,
+    epoch: Epoch,
+    nonce: Nonce,
+    /// Where the next entry goes, and the hash of the one before it.
+    next: Key,
+    hash: EntryHash,
+    /// All slots below are durable.
+    durable: Slot,
+    in_flight: VecDeque<InFlight<M>>,
+    appends: FuturesOrdered<BoxFuture<'static, Result<(), AppendError>>>,
+    /// Complete files, oldest first; the first may be in work.
+    boundaries: VecDeque<Boundary<M>>,
+    /// The first slot of the active file.
+    file_start: Slot,
+    trimmed: Slot,
+    background: Option<BoxFuture<'static, Result<Done, String>>>,
+}
+
+impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
+    fn new(context: &'a Context, loaded: Loaded<M>, view: &'a mut V) -> Self {
+        let Loaded { machine, ownership, boundaries } = loaded;
+        let trimmed = ownership.head.map_or(Slot(0), |head| head.slot);
+        let file_start = boundaries.last().map_or(trimmed, |boundary| boundary.slots.end);
+        Self {
+            context,
+            view,
+            machine,
+            epoch: ownership.epoch,
+            nonce: ownership.nonce,
+            next: ownership.next,
+            hash: ownership.hash,
+            durable: ownership.next.slot,
+            in_flight: VecDeque::new(),
+            appends: FuturesOrdered::new(),
+            boundaries: boundaries.into(),
+            file_start,
+            trimmed,
+            background: None,
+        }
+    }
+
+    async fn serve(
+        mut self,
+        requests: &mut mpsc::Receiver<Request<M>>,
+        mut stopping: watch::Receiver<bool>,
+    ) -> Exit {
+        let mut drained = Vec::with_capacity(DRAIN_MAX);
+        let mut stop = false;
+        loop {
+            self.start_background();
+            if stop && self.in_flight.is_empty() {
+                return Exit::Stopped;
+            }
+            tokio::select! { biased;
+                Some(appended) = self.appends.next(), if !self.appends.is_empty() => match appended {
+                    Ok(()) => self.release(),
+                    Err(error) => return Exit::Failed(error),
+                },
+                done = async { self.background.as_mut().expect("guarded").await }, if self.background.is_some() => {
+                    self.background = None;
+                    self.background_done(done).await;
+                }
+                () = stop_asked(&mut stopping), if !stop => stop = true,
+                count = requests.recv_many(&mut drained, DRAIN_MAX), if !stop && self.in_flight.len() < IN_FLIGHT_MAX => {
+                    stop = count == 0;
+                    if let Err(error) = self.decide(&mut drained).await {
+                        return Exit::Failed(error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Decides drained requests and appends their records.
+    async fn decide(&mut self, drained: &mut Vec<Request<M>>) -> Result<(), AppendError> {
+        self.roll_if_due().await?;
+        let now = Now { epoch: self.epoch, wall_ms: self.context.env.clock.wall_ms() };
+        let mut room = self.context.store.segments.room();
+        let (mut draft, mut waiting) = (Draft::with_capacity(256), Vec::new());
+        for request in drained.drain(..) {
+            let mut replies = Vec::with_capacity(request.commands.len());
+            for command in request.commands {
+                let space = M::space_bytes(&command);
+                if space.is_some_and(|bytes| bytes > room) {
+                    replies.push(M::refuse_full(command));
+                    continue;
+                }
+                let decision = self.machine.decide(command, now);
+                if let Some(record) = decision.record {
+                    self.machine.replay(
+                        &record,
+                        At { slot: self.next.slot, epoch: self.epoch, time_ms: now.wall_ms },
+                    );
+                    draft.push(record);
+                    room = room.saturating_sub(space.unwrap_or(0));
+                }
+                replies.push(decision.reply);
+            }
+            waiting.push(Waiting { reply: request.reply, replies, ack: request.ack });
+            if draft.bytes() >= ENTRY_BYTES {
+                let full = std::mem::replace(&mut draft, Draft::with_capacity(256));
+                self.append_records(full, std::mem::take(&mut waiting), now.wall_ms).await;
+            }
+        }
+        self.append_records(draft, waiting, now.wall_ms).await;
+        Ok(())
+    }
+
+    async fn append_records(&mut self, draft: Draft<M>, waiting: Vec<Waiting<M>>, time_ms: i64) {
+        if draft.is_empty() {
+            // Nothing changed, but what was read may not be durable yet.
+            match self.in_flight.back_mut() {
+                Some(last) => last.waiting.extend(waiting),
+                None => waiting.into_iter().for_each(Waiting::release),
+            }
+            return;
+        }
+        let (payload, placed) = draft.finish();
+        self.append(EntryKind::Records, payload, Content::Records(placed), waiting, time_ms).await;
+    }
+
+    async fn append(
+        &mut self,
+        kind: EntryKind,
+        payload: Vec<Bytes>,
+        content: Content<M>,
+        waiting: Vec<Waiting<M>>,
+        time_ms: i64,
+    ) {
+        let header = Header {
+            kind,
+            shard: self.context.config.shard,
+            key: self.next,
+            epoch: self.epoch,
+            writer: self.context.config.broker,
+            nonce: self.nonce,
+            previous: self.hash,
+            durable: self.durable,
+            time_ms,
+            payload_bytes: u32::try_from(payload.iter().map(Bytes::len).sum::<usize>())
+                .expect("drains are cut"),
+            payload_crc: crc32c(payload.iter().map(|piece| &piece[..])),
+        };
+        self.hash = header.hash();
+        if let Some(boundary) =
+            self.boundaries.back_mut().filter(|boundary| boundary.slots.end == self.next.slot)
+        {
+            boundary.entry = Some((self.next.epoch, self.hash));
+        }
+        let (written, was_written) = Written::channel();
+        let journal = Arc::clone(&self.context.store.journal);
+        let mut append = async move { journal.append(Entry { header, payload }, written).await }.boxed();
+        // The first poll writes; entries are written in the order of their slots.
+        let append = match poll_fn(|context| Poll::Ready(append.as_mut().poll(context))).await {
+            Poll::Ready(result) => Either::Left(ready(result)),
+            Poll::Pending => Either::Right(append),
+        };
+        self.appends.push_back(append.boxed());
+        let mut entry = InFlight { key: self.next, time_ms, content, waiting, written: Some(was_written) };
+        if self.in_flight.iter_mut().all(InFlight::release_written) {
+            entry.release_written();
+        }
+        self.in_flight.push_back(entry);
+        self.next.slot = self.next.slot.next();
+    }
+
+    /// The oldest entry in flight is durable.
+    fn release(&mut self) {
+        let entry = self.in_flight.pop_front().expect("one entry an append");
+        assert_eq!(entry.key.slot, self.durable, "replies are released in slot order");
+        self.durable = entry.key.slot.next();
+        match entry.content {
+            Content::Records(records) => {
+                let at = At { slot: entry.key.slot, epoch: self.epoch, time_ms: entry.time_ms };
+                self.view.publish(Published { key: entry.key, at, records: &records });
+            }
+            Content::Checkpoint(checkpoint) => self.trim(checkpoint),
+        }
+        entry.waiting.into_iter().for_each(Waiting::release);
+        // What was written meanwhile, in order.
+        let _ = self.in_flight.iter_mut().all(InFlight::release_written);
+    }
+
+    /// Begins a new file when the active one is complete, and no other waits to be sealed.
+    async fn roll_if_due(&mut self) -> Result<(), AppendError> {
+        let segments = &self.context.store.segments;
+        if segments.active_bytes() < self.context.config.file_bytes
+            || !self.boundaries.is_empty()
+            || self.file_start == self.next.slot
+        {
+            return Ok(());
+        }
+        let at = self.next.slot;
+        segments.roll(at).await.map_err(|error| AppendError::Io(at, error.to_string()))?;
+        self.boundaries.push_back(Boundary {
+            slots: self.file_start..at,
+            machine: self.machine.clone(),
+            entry: None,
+        });
+        self.file_start = at;
+        Ok(())
+    }
+
+    fn start_background(&mut self) {
+        if self.background.is_some() {
+            return;
+        }
+        if self.in_flight.iter().any(|entry| matches!(entry.content, Content::Checkpoint(_))) {
+            return; // its trim is next
+        }
+        if let Some(boundary) = self.boundaries.front()
+            && boundary.entry.is_some()
+            && boundary.slots.end <= self.durable
+        {
+            self.seal(Duration::ZERO);
+            return;
+        }
+        let dead = self.view.take_dead(self.trimmed);
+        if !dead.is_empty() {
+            self.delete(dead);
+        }
+    }
+
+    fn seal(&mut self, wait: Duration) {
+        let boundary = self.boundaries.front().expect("called for a boundary");
+        let (slots, machine, store) =
+            (boundary.slots.clone(), boundary.machine.clone(), self.context.store.clone());
+        let batches = self.view.batches(&slots);
+        self.background = Some(
+            async move {
+                tokio::time::sleep(wait).await;
+                let end = slots.end;
+                let info = store.segments.seal(slots, batches).await.map_err(|error| error.to_string())?;
+                loop {
+                    match Checkpoint::save(&machine, end, &*store.snapshots).await {
+                        Ok(checkpoint) => return Ok(Done::Sealed(info, checkpoint)),
+                        Err(error) => tracing::warn!(%error, "a snapshot was not saved; trying again"),
+                    }
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+            .boxed(),
+        );
+    }
+
+    fn trim(&mut self, checkpoint: Checkpoint) {
+        let boundary = self.boundaries.pop_front().expect("a checkpoint is made of a boundary");
+        assert_eq!(boundary.slots.end, checkpoint.slot, "checkpoints are made in order");
+        let (key_epoch, hash) = boundary.entry.expect("a boundary is sealed once its entry is there");
+        let store = self.context.store.clone();
+        let head = Head { slot: checkpoint.slot, key_epoch, hash, checkpoint: checkpoint.encode() };
+        self.background = Some(
+            async move {
+                let slot = head.slot;
+                store.journal.trim(head).await.map_err(|error| error.to_string())?;
+                checkpoint.sweep(&*store.snapshots).await.map_err(|error| error.to_string())?;
+                Ok(Done::Trimmed(slot))
+            }
+            .boxed(),
+        );
+    }
+
+    fn delete(&mut self, dead: Vec<SegmentId>) {
+        let segments = Arc::clone(&self.context.store.segments);
+        self.background = Some(
+            async move {
+                for id in dead {
+                    segments.delete(id).await.map_err(|error| error.to_string())?;
+                }
+                Ok(Done::Deleted)
+            }
+            .boxed(),
+        );
+    }
+
+    async fn background_done(&mut self, done: Result<Done, String>) {
+        match done {
+            Ok(Done::Sealed(info, checkpoint)) => {
+                self.view.sealed(&info);
+                let time_ms = self.context.env.clock.wall_ms();
+                let payload = vec![checkpoint.encode()];
+                self.append(
+                    EntryKind::Checkpoint,
+                    payload,
+                    Content::Checkpoint(checkpoint),
+                    Vec::new(),
+                    time_ms,
+                )
+                .await;
+            }
+            Ok(Done::Trimmed(slot)) => self.trimmed = slot,
+            Ok(Done::Deleted) => {}
+            Err(error) => {
+                let shard = self.context.config.shard;
+                tracing::warn!(%shard, %error, "sealing, checkpointing or deleting failed; trying again");
+                if self.boundaries.front().is_some_and(|boundary| boundary.entry.is_some()) {
+                    self.seal(RETRY);
+                }
+            }
+        }
+    }
+}

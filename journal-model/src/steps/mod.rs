@@ -1,0 +1,5 @@
+//! The steps of the carrier, of an owner and of a candidate.
+
+mod candidate;
+mod carrier;
+mod owner;
