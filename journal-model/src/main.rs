@@ -16,7 +16,7 @@ Usage: klamm-journal-model [OPTIONS]
   --appends N       normal entries that are appended                    [2]
   --in-flight N     puts that an owner has in flight at once            [2]
   --faults N        acknowledged entries that the carrier loses or damages  [0]
-  --states-max N    give up beyond this many states; 100 million need about 5 GiB  [30000000]
+  --states-max N    give up beyond this many states; 100 million need about 4 GiB  [30000000]
   --without RULE    switch a rule off; may be repeated
   --quiet           no line for each depth
   --help            this text

@@ -1,1 +1,24 @@
-//! Kafka's APIs: one handler a file, one table for dispatch
+//! Kafka's APIs: one handler a file, one table for dispatch and ApiVersions.
+//!
+//! Code map: [`Session::call`] takes a frame, [`api`] finds its handler, `handlers/NN_name.rs` answers. Handlers
+//! authorize, validate and translate between the protocol and the machines; the rules live in the machines.
+//! `topics` makes and deletes topics, `outbox` carries the cluster's effects to other shards, `sessions` keeps fetch
+//! sessions, `topic_config` knows the topic configurations. Absent here: sockets, files, and any semantics of storage.
+
+mod api;
+mod authorizer;
+mod broker;
+mod errors;
+mod fetch;
+mod handlers;
+mod outbox;
+mod producer_ids;
+mod session;
+mod sessions;
+mod topic_config;
+mod topics;
+
+pub use api::{Served, served};
+pub use authorizer::{AllowClients, Authorizer, Operation, Principal, Resource};
+pub use broker::{Broker, BrokerConfig, PartitionShard};
+pub use session::{Answer, Session};

@@ -59,6 +59,15 @@ impl<M: Machine> Shard<M> {
     }
 }
 
+impl Drop for Context {
+    /// A task that panics (an invariant does not hold) serves no more, and says so.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.tell.send_replace(ShardState::Halted("an invariant was broken; see the log".to_owned()));
+        }
+    }
+}
+
 struct Context {
     env: Env,
     store: ShardStore,

@@ -98,7 +98,8 @@ mod tests {
     fn format_round_trip() {
         assert_eq!(decode_format(encode_format(FORMAT).as_bytes()), Ok(FORMAT));
         assert_eq!(decode_format(b"klamm data format 12"), Ok(12));
-        for bad in [&b""[..], b"klamm data format ", b"klamm data format 0", b"klamm data format x", b"\xff"] {
+        for bad in [&b""[..], b"klamm data format ", b"klamm data format 0", b"klamm data format x", b"\xff"]
+        {
             assert!(decode_format(bad).is_err());
         }
     }

@@ -45,6 +45,10 @@ impl<D: Driver> Carrier<D> {
             if entry.header.key != key || entry.header.shard != self.shard {
                 return Err(format!("the entry at {key:?} says that it belongs to {:?}", entry.header.key));
             }
+            let takeover = entry.header.kind == EntryKind::Takeover;
+            if if takeover { entry.header.epoch <= key.epoch } else { entry.header.epoch != key.epoch } {
+                return Err(format!("the entry at {key:?} is of epoch {}", entry.header.epoch));
+            }
             Ok(entry)
         }))
     }
@@ -82,16 +86,19 @@ impl<D: Driver> Carrier<D> {
         Ok(matches!(self.entry(key).await?, Some(Ok(entry)) if entry.header.hash() == head.hash))
     }
 
-    /// An entry beyond the tail whose writer knew that the tail was durable proves a loss [10].
+    /// An entry beyond the tail, under this key-epoch or a later one, whose writer knew that the tail's slot was
+    /// durable: proof of a loss [10]. Entries under earlier key-epochs are fenced owners' leftovers.
     async fn lost(&self, next: Key) -> Result<Option<Slot>, ReadError> {
-        let names = self.driver.list(Listing::EntriesFrom(next)).await.map_err(io)?;
+        let names = self.driver.list(Listing::EntriesBelow(Slot(u64::MAX))).await.map_err(io)?;
         for name in names.iter().rev() {
             let Name::Entry(key) = *name else { continue };
-            match self.entry(key).await? {
-                Some(Ok(entry)) if key.slot > next.slot && entry.header.durable > next.slot => {
-                    return Ok(Some(key.slot));
-                }
-                _ => {}
+            if key.slot <= next.slot || key.epoch < next.epoch {
+                continue;
+            }
+            if let Some(Ok(entry)) = self.entry(key).await?
+                && entry.header.durable > next.slot
+            {
+                return Ok(Some(key.slot));
             }
         }
         Ok(None)
@@ -158,13 +165,19 @@ impl<D: Driver> Journal for Carrier<D> {
     }
 
     async fn read(&self, from: Slot, bytes_max: usize) -> Result<Vec<Entry>, ReadError> {
-        let first = {
+        let (first, end) = {
             let chain = self.chain.lock();
-            chain.key(from).ok_or(ReadError::Trimmed { asked: from, head: chain.start() })?
+            (chain.key(from).ok_or(ReadError::Trimmed { asked: from, head: chain.start() })?, chain.end())
         };
         let (mut key, mut hash, mut bytes, mut entries) = (first, None, 0, Vec::new());
         while bytes < bytes_max || entries.is_empty() {
             let entry = match self.entry(key).await? {
+                None if entries.is_empty() && from < end => {
+                    return Err(match self.head().await? {
+                        Some(head) if head.slot > from => ReadError::Trimmed { asked: from, head: head.slot },
+                        _ => ReadError::Damaged { slot: from, what: "it was there and is gone".to_owned() },
+                    });
+                }
                 None => break,
                 Some(Err(what)) => return Err(ReadError::Damaged { slot: key.slot, what }),
                 Some(Ok(entry)) => entry,
@@ -182,12 +195,15 @@ impl<D: Driver> Journal for Carrier<D> {
     }
 
     async fn tail(&self) -> Result<Tail, ReadError> {
+        let before = self.chain.lock().epoch();
         for _ in 0..SCAN_TRIES_MAX {
             let head = self.head().await?;
             let (chain, next, hash, end) = self.walk(head.as_ref()).await?;
             let now = self.head().await?;
             let counts = match &now {
                 None => true,
+                // Not looked up again: a trim that begins now may delete the entry that was walked.
+                Some(marker) if now == head => marker.slot < next.slot,
                 Some(marker) => self.contains(&chain, next, marker).await?,
             };
             if !counts && now != head {
@@ -201,13 +217,20 @@ impl<D: Driver> Journal for Carrier<D> {
                 return Err(ReadError::Damaged { slot: next.slot, what });
             }
             if let Some(beyond) = self.lost(next).await? {
-                if self.entry(next).await?.is_some() || self.head().await? != now {
-                    continue;
+                // No proof if the slot was filled meanwhile, or filled and trimmed.
+                if self.entry(next).await?.is_none() {
+                    if self.head().await? != now {
+                        continue;
+                    }
+                    let what = format!("it is gone, yet slot {beyond} was written when it was durable");
+                    return Err(ReadError::Damaged { slot: next.slot, what });
                 }
-                let what = format!("it is gone, yet slot {beyond} was written when it was durable");
-                return Err(ReadError::Damaged { slot: next.slot, what });
             }
-            *self.chain.lock() = chain;
+            let mut known = self.chain.lock();
+            // A takeover through this carrier that landed meanwhile is newer than what was walked.
+            if known.epoch() == before {
+                *known = chain;
+            }
             return Ok(Tail { next, hash, head });
         }
         Err(ReadError::Io("trims overtook every scan; try again".to_owned()))

@@ -5,15 +5,18 @@ use klamm_model::{Epoch, Slot};
 use crate::{EntryKind, Header, Key};
 
 /// Spans of the chain, each `(key-epoch, first slot)`; the last is open. The Takeover that ends a span is its last entry.
+///
+/// Invariant: all slots below `end` are known to be held by this chain; above it, spans are a guess.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Chain {
     spans: Vec<(Epoch, Slot)>,
+    end: Slot,
 }
 
 impl Chain {
     /// A chain that begins at a key.
     pub(crate) fn from(key: Key) -> Self {
-        Self { spans: vec![(key.epoch, key.slot)] }
+        Self { spans: vec![(key.epoch, key.slot)], end: key.slot }
     }
 
     /// The first slot.
@@ -28,9 +31,23 @@ impl Chain {
         Some(Key { epoch, slot })
     }
 
-    /// Walks over an entry: returns where the next one lives.
+    /// All slots below are known.
+    pub(crate) fn end(&self) -> Slot {
+        self.end
+    }
+
+    /// The newest epoch.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.spans.last().expect("never empty").0
+    }
+
+    /// Walks over an entry of the chain, or one that its owner put ahead of others: returns where the next one lives.
     pub(crate) fn step(&mut self, header: &Header) -> Key {
         let next = Key { epoch: header.epoch, slot: header.key.slot.next() };
+        if self.key(header.key.slot) == Some(header.key) {
+            let known = self.end.max(header.durable);
+            self.end = if known == header.key.slot { next.slot } else { known };
+        }
         let (last_epoch, last_first) = *self.spans.last().expect("never empty");
         if header.kind == EntryKind::Takeover
             && header.key.epoch == last_epoch
@@ -44,8 +61,7 @@ impl Chain {
     /// Whether this key holds an entry of the chain that is not a Takeover and may be trimmed once its slot may;
     /// None if the chain does not know (an older part, or a fenced owner's leftovers).
     pub(crate) fn trimmable(&self, key: Key) -> Option<bool> {
-        let known = self.key(key.slot)?;
-        if known != key {
+        if key.slot >= self.end || self.key(key.slot)? != key {
             return None;
         }
         let ends_span =
@@ -88,5 +104,20 @@ mod tests {
         assert_eq!(chain.trimmable(key(1, 1)), Some(true));
         assert_eq!(chain.trimmable(key(1, 2)), Some(false), "a takeover stays");
         assert_eq!(chain.trimmable(key(1, 3)), None, "a zombie's leftovers");
+        assert_eq!(chain.trimmable(key(4, 3)), None, "not walked: it may be another's takeover");
+    }
+
+    #[test]
+    fn knows_what_was_walked_or_durable() {
+        let key = |slot| Key { epoch: Epoch(1), slot: Slot(slot) };
+        let mut chain = Chain::from(key(0));
+        let known = |chain: &Chain| (0..9).filter(|slot| chain.trimmable(key(*slot)).is_some()).count();
+        chain.step(&header(EntryKind::Records, key(0), 1));
+        chain.step(&header(EntryKind::Records, key(3), 1));
+        assert_eq!(known(&chain), 1, "1 and 2 are still on their way");
+        chain.step(&Header { durable: Slot(4), ..header(EntryKind::Records, key(6), 1) });
+        assert_eq!(known(&chain), 4);
+        chain.step(&Header { durable: Slot(4), ..header(EntryKind::Records, key(4), 1) });
+        assert_eq!(known(&chain), 5);
     }
 }

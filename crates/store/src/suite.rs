@@ -41,7 +41,7 @@ use crate::{Carrier, Driver, Name};
 /// The shard of every journal in the suite.
 pub const SHARD: ShardId = ShardId(7);
 /// A scenario that takes longer hangs.
-const SCENARIO_SECONDS_MAX: u64 = 120;
+const SCENARIO_SECONDS_MAX: u64 = 60;
 
 /// How the suite reaches a carrier's store.
 #[async_trait]
@@ -125,9 +125,17 @@ scenarios! {
 /// Runs every scenario; panics with all that failed.
 pub async fn journal<H: Harness>() {
     let outcomes = outcomes::<H>().await;
-    let failed: Vec<String> =
-        outcomes.iter().filter_map(|o| Some(format!("{}: {}", o.scenario, o.result.as_ref().err()?))).collect();
-    assert!(failed.is_empty(), "{} of {} scenarios failed\n{}", failed.len(), outcomes.len(), failed.join("\n"));
+    let failed: Vec<String> = outcomes
+        .iter()
+        .filter_map(|o| Some(format!("{}: {}", o.scenario, o.result.as_ref().err()?)))
+        .collect();
+    assert!(
+        failed.is_empty(),
+        "{} of {} scenarios failed\n{}",
+        failed.len(),
+        outcomes.len(),
+        failed.join("\n")
+    );
 }
 
 async fn guarded(scenario: impl Future<Output = ()> + Send + 'static) -> Result<(), String> {

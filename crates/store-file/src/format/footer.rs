@@ -141,7 +141,8 @@ mod tests {
 
     fn batch(topic: u8, base_offset: i64, position: u64) -> (PartitionId, BatchAt) {
         let place = Place::Segment { id: SegmentId(7), position };
-        let batch = BatchAt { base_offset, last_offset: base_offset + 4, max_timestamp: -1, place, bytes: 99 };
+        let batch =
+            BatchAt { base_offset, last_offset: base_offset + 4, max_timestamp: -1, place, bytes: 99 };
         (PartitionId { topic: TopicId([topic; 16]), index: 2 }, batch)
     }
 

@@ -40,10 +40,11 @@ pub(crate) fn open_frame(bytes: &[u8], magic: u32, known: u8) -> Result<&[u8], F
     if bytes[body..] != crc32c([&bytes[..body]]).to_be_bytes() {
         return Err(FormatError::Damaged("its checksum does not match its bytes"));
     }
-    if bytes[4] > known || bytes[4] == 0 {
-        return Err(FormatError::Newer(bytes[4]));
+    match bytes[4] {
+        0 => Err(FormatError::Damaged("its version is 0")),
+        version if version > known => Err(FormatError::Newer(version)),
+        _ => Ok(&bytes[5..body]),
     }
-    Ok(&bytes[5..body])
 }
 
 /// Ends a frame that began with magic number and version.

@@ -54,7 +54,8 @@ pub(super) async fn large_entries<H: Harness>(harness: H) {
     let mut owner = Owner::takes(&*journal, 1, 0).await;
     // Compressible by nothing, aligned to nothing, in pieces; the second one is empty.
     for bytes in [0, 1, 4095, 65_537, 5_000_001] {
-        let noise: Vec<u8> = (0..bytes).map(|i: u64| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
+        let noise: Vec<u8> =
+            (0..bytes).map(|i: u64| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
         let whole = Bytes::from(noise);
         let middle = whole.len() / 3;
         let pieces = vec![whole.slice(..middle), Bytes::new(), whole.slice(middle..)];
@@ -103,7 +104,8 @@ pub(super) async fn put_if_absent_has_one_winner<H: Harness>(harness: H) {
     for name in [Name::Entry(key(1, 1)), Name::Head(Slot(0))] {
         let mut puts = Vec::new();
         for writer in 0..16 {
-            let (driver, mut rival) = (harness.handle().await, Owner { writer, owned: owner.owned.clone(), ..owner });
+            let (driver, mut rival) =
+                (harness.handle().await, Owner { writer, owned: owner.owned.clone(), ..owner });
             let value = rival.records(&format!("of {writer}")).encode();
             let put = tokio::spawn({
                 let value = value.clone();
@@ -146,7 +148,8 @@ async fn three_epochs<H: Harness>(harness: &H) -> Arc<H::Driver> {
 
 pub(super) async fn listings_are_sorted_and_exact<H: Harness>(harness: H) {
     let driver = three_epochs(&harness).await;
-    let entries = |keys: &[(u32, u64)]| -> Vec<Name> { keys.iter().map(|k| Name::Entry(key(k.0, k.1))).collect() };
+    let entries =
+        |keys: &[(u32, u64)]| -> Vec<Name> { keys.iter().map(|k| Name::Entry(key(k.0, k.1))).collect() };
     let heads: Vec<Name> = [2, 17, 300].map(|slot| Name::Head(Slot(slot))).to_vec();
     assert_eq!(driver.list(Listing::Heads).await.unwrap(), heads);
     for (slot, keys) in [
@@ -156,7 +159,11 @@ pub(super) async fn listings_are_sorted_and_exact<H: Harness>(harness: H) {
         (5, &[(0, 0), (1, 1), (1, 2), (1, 3), (2, 4)]),
         (u64::MAX, &[(0, 0), (1, 1), (1, 2), (1, 3), (2, 4), (2, 5)]),
     ] {
-        assert_eq!(driver.list(Listing::EntriesBelow(Slot(slot))).await.unwrap(), entries(keys), "below {slot}");
+        assert_eq!(
+            driver.list(Listing::EntriesBelow(Slot(slot))).await.unwrap(),
+            entries(keys),
+            "below {slot}"
+        );
     }
     for ((epoch, slot), keys) in [
         ((0, 0), &[(0, 0)][..]),
@@ -174,7 +181,8 @@ pub(super) async fn listings_are_sorted_and_exact<H: Harness>(harness: H) {
 
 pub(super) async fn deleted_reads_as_absent<H: Harness>(harness: H) {
     let driver = three_epochs(&harness).await;
-    let gone = [Name::Entry(key(1, 1)), Name::Entry(key(2, 4)), Name::Head(Slot(17)), Name::Entry(key(5, 77))];
+    let gone =
+        [Name::Entry(key(1, 1)), Name::Entry(key(2, 4)), Name::Head(Slot(17)), Name::Entry(key(5, 77))];
     for _ in 0..2 {
         driver.delete(&gone).await.expect("what is not there is fine");
         for name in gone {
@@ -193,5 +201,6 @@ pub(super) async fn written_is_told<H: Harness>(harness: H) {
     let (written, told) = Written::channel();
     journal.append(owner.records("a"), written).await.unwrap();
     // Told, or dropped where written and durable coincide; in no case still open.
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(5), told).await.expect("the token is used up");
+    let _ =
+        tokio::time::timeout(std::time::Duration::from_secs(5), told).await.expect("the token is used up");
 }

@@ -93,10 +93,10 @@ impl<D: Driver> Held<D> {
         }
     }
 
-    /// All puts that were ever stopped: their numbers and values.
-    pub fn puts(&self) -> Vec<(usize, Value)> {
+    /// All puts that were ever stopped, from a call on: their numbers and values.
+    pub fn puts(&self, from: usize) -> Vec<(usize, Value)> {
         let calls = self.calls.lock();
-        let puts = calls.iter().enumerate().filter(|(_, call)| matches!(call.op, Op::Put(_)));
+        let puts = calls.iter().enumerate().skip(from).filter(|(_, call)| matches!(call.op, Op::Put(_)));
         puts.map(|(id, call)| (id, call.value.clone())).collect()
     }
 
@@ -117,7 +117,8 @@ impl<D: Driver> Held<D> {
         self.calls.lock()[id].answer(Err(PutError::Unknown("lost".to_owned())));
     }
 
-    async fn land(&self, id: usize) -> Result<(), PutError> {
+    /// A put lands; whoever waits for it goes on waiting.
+    pub async fn land(&self, id: usize) -> Result<(), PutError> {
         let (op, value) = {
             let calls = self.calls.lock();
             (calls[id].op, calls[id].value.clone())

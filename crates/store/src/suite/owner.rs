@@ -37,7 +37,13 @@ impl Owner {
     /// Tries to take the shard over.
     pub(super) async fn tries(journal: &dyn Journal, claim: Claim) -> Result<Self, AcquireError> {
         let owned = acquire(journal, claim).await?;
-        Ok(Self { writer: claim.writer, next: owned.next, previous: owned.hash, durable: owned.next.slot, owned })
+        Ok(Self {
+            writer: claim.writer,
+            next: owned.next,
+            previous: owned.hash,
+            durable: owned.next.slot,
+            owned,
+        })
     }
 
     /// The next entry; the one after it will follow it.
@@ -66,7 +72,11 @@ impl Owner {
     }
 
     /// Appends a text and waits until it is durable.
-    pub(super) async fn tries_append(&mut self, journal: &dyn Journal, text: &str) -> Result<Header, AppendError> {
+    pub(super) async fn tries_append(
+        &mut self,
+        journal: &dyn Journal,
+        text: &str,
+    ) -> Result<Header, AppendError> {
         let entry = self.records(text);
         self.put(journal, entry).await
     }
@@ -128,7 +138,10 @@ pub(super) async fn chain(journal: &dyn Journal, bytes_max: usize) -> Result<(Ta
             assert_eq!(entry.header.key.slot, next, "entries come in order");
             if let Some(before) = entries.last() {
                 assert_eq!(entry.header.previous, before.header.hash(), "slot {next} follows the one before");
-                assert_eq!(entry.header.key.epoch, before.header.epoch, "slot {next} is under its owner's epoch");
+                assert_eq!(
+                    entry.header.key.epoch, before.header.epoch,
+                    "slot {next} is under its owner's epoch"
+                );
             }
             next = next.next();
             entries.push(entry);

@@ -18,7 +18,10 @@ const CALLS_MAX: usize = 200;
 
 async fn entries<H: Harness>(harness: &H) -> Vec<(u32, u64)> {
     let names = harness.handle().await.list(Listing::EntriesBelow(Slot(u64::MAX))).await.unwrap();
-    names.iter().map(|name| if let Name::Entry(key) = name { (key.epoch.0, key.slot.0) } else { panic!() }).collect()
+    names
+        .iter()
+        .map(|name| if let Name::Entry(key) = name { (key.epoch.0, key.slot.0) } else { panic!() })
+        .collect()
 }
 
 async fn heads<H: Harness>(harness: &H) -> Vec<Name> {
@@ -38,7 +41,11 @@ async fn three_owners<H: Harness>(harness: &H) -> (Arc<Carrier<H::Driver>>, Owne
 pub(super) async fn keeps_takeovers_only<H: Harness>(harness: H) {
     let (journal, mut owner) = three_owners(&harness).await;
     owner.trims(&*journal, "one").await;
-    assert_eq!(entries(&harness).await, [(0, 0), (1, 3), (2, 5), (3, 7)], "takeovers and the checkpoint stay");
+    assert_eq!(
+        entries(&harness).await,
+        [(0, 0), (1, 3), (2, 5), (3, 7)],
+        "takeovers and the checkpoint stay"
+    );
     assert_eq!(heads(&harness).await, [Name::Head(Slot(7))]);
     owner.append(&*journal, "e").await;
     assert_eq!(story(&*journal).await, "@7 [one] e");
@@ -142,7 +149,11 @@ pub(super) async fn cut_in_the_middle<H: Harness>(_: H) {
         let mut next = Owner::takes(&*journal, 4, 0).await;
         next.append(&*journal, "g").await;
         next.trims(&*journal, "three").await;
-        assert_eq!(entries(&harness).await, [(0, 0), (1, 3), (2, 5), (3, 11), (4, 13)], "the rest goes later");
+        assert_eq!(
+            entries(&harness).await,
+            [(0, 0), (1, 3), (2, 5), (3, 11), (4, 13)],
+            "the rest goes later"
+        );
         assert_eq!(heads(&harness).await, [Name::Head(Slot(13))]);
         assert_eq!(story(&*journal).await, "@13 [three]");
     }
@@ -224,7 +235,11 @@ pub(super) async fn zombie_lands_after_a_trim<H: Harness>(harness: H) {
     assert_eq!(answers[2], Err(AppendError::Occupied(Slot(3))), "fenced after the trim as before it");
     assert_eq!(story(&*open(&harness).await).await, "@5 [k] d d");
     owner.trims(&*journal, "l").await;
-    assert_eq!(entries(&harness).await, [(0, 0), (1, 3), (2, 8)], "what the zombie left goes with the next trim");
+    assert_eq!(
+        entries(&harness).await,
+        [(0, 0), (1, 3), (2, 8)],
+        "what the zombie left goes with the next trim"
+    );
 }
 
 pub(super) async fn late_takeover_into_a_trimmed_slot<H: Harness>(harness: H) {
@@ -248,6 +263,7 @@ pub(super) async fn late_takeover_into_a_trimmed_slot<H: Harness>(harness: H) {
     old.append(&*one, "d").await;
     held.go(again).await;
     held.go(held.until(1).await[0]).await;
+    held.pass();
     let mut new = candidate.await.unwrap().unwrap();
     assert_eq!(new.owned.takeover, Slot(6));
     new.append(&*other, "e").await;
@@ -370,6 +386,7 @@ pub(super) async fn acquire_during_trims<H: Harness>(_: H) {
             }
             tokio::task::yield_now().await;
         }
+        held.pass();
         past_the_end[usize::from(trimmed)] = stops == 0;
         let at = format!("stopped at call {first}, then {second} later (trimmed before: {trimmed})");
         let mut new = candidate.await.unwrap().unwrap_or_else(|error| panic!("{at}: {error}"));
@@ -377,7 +394,10 @@ pub(super) async fn acquire_during_trims<H: Harness>(_: H) {
         assert!(zombie, "two owners: {at}");
         new.append(&*other, "new").await;
         let told = story(&*open(&harness).await).await;
-        assert!(told.ends_with(&format!("T{} new", new.owned.epoch)) && !told.contains("zombie"), "{at}: {told}");
+        assert!(
+            told.ends_with(&format!("T{} new", new.owned.epoch)) && !told.contains("zombie"),
+            "{at}: {told}"
+        );
         let before = told.find(" T2").map_or(&told[..], |end| &told[..end]);
         let acknowledged = busy.headers.iter().filter(|header| header.key.slot < new.owned.takeover).count();
         assert_eq!(acknowledged, busy.headers.len(), "{at}: an acknowledged entry is off the chain {before}");
@@ -409,6 +429,7 @@ pub(super) async fn trim_during_a_takeover<H: Harness>(_: H) {
         if let Some((call, _)) = stopped {
             held.go(call).await;
         }
+        held.pass();
         trim.await.unwrap().unwrap();
         assert_eq!(story(&*open(&harness).await).await, "@6 [new] d", "stopped at call {first}");
         assert!(entries(&harness).await.starts_with(&[(0, 0), (1, 4)]), "takeovers stay");

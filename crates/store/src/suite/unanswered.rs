@@ -4,12 +4,15 @@ use klamm_model::Slot;
 
 use super::{
     Fate::{self, LostAfter, LostBefore, Refused},
-    Harness, Lossy, journal_over, open,
+    Harness, Lossy, open,
     owner::{Owner, claim, head, key, story},
 };
 use crate::{AcquireError, AppendError, Journal, Written};
 
-async fn lossy<H: Harness>(harness: &H, writer: i32) -> (std::sync::Arc<Lossy<H::Driver>>, crate::Carrier<Lossy<H::Driver>>, Owner) {
+async fn lossy<H: Harness>(
+    harness: &H,
+    writer: i32,
+) -> (std::sync::Arc<Lossy<H::Driver>>, crate::Carrier<Lossy<H::Driver>>, Owner) {
     let driver = Lossy::new(harness.handle().await);
     let journal = crate::Carrier::new(std::sync::Arc::clone(&driver), super::SHARD);
     let owner = Owner::takes(&journal, writer, 0).await;

@@ -1,0 +1,140 @@
+//! Reading the partitions of a fetch: look until there is enough, or the time is up.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use klamm_protocol::ErrorCode;
+use klamm_shard::{PartitionView, Waiter};
+
+use crate::{
+    Broker,
+    authorizer::{Operation, Resource},
+    broker::Located,
+    errors,
+    session::Incoming,
+    sessions::{PartitionKey, Wanted, WantedPartitions},
+};
+
+/// The bounds of a fetch.
+pub(crate) struct Bounds {
+    pub(crate) wait: Duration,
+    pub(crate) bytes_min: u64,
+    pub(crate) bytes_max: usize,
+}
+
+/// What came of a partition.
+pub(crate) struct Outcome {
+    pub(crate) key: PartitionKey,
+    pub(crate) error: ErrorCode,
+    pub(crate) high_watermark: i64,
+    pub(crate) log_start: i64,
+    pub(crate) pieces: Vec<Bytes>,
+    pub(crate) bytes: usize,
+}
+
+impl Outcome {
+    fn error(key: &PartitionKey, error: ErrorCode) -> Self {
+        Self { key: key.clone(), error, high_watermark: -1, log_start: -1, pieces: Vec::new(), bytes: 0 }
+    }
+}
+
+/// A partition that can be read.
+struct Readable {
+    located: Located,
+    view: Arc<PartitionView>,
+}
+
+impl Broker {
+    /// Reads all wanted partitions, in order, once there are `bytes_min` bytes, something is wrong, or the time is up.
+    pub(crate) async fn fetch(
+        incoming: &Incoming,
+        wanted: &WantedPartitions,
+        bounds: &Bounds,
+    ) -> Vec<Outcome> {
+        let deadline = tokio::time::sleep(bounds.wait);
+        tokio::pin!(deadline);
+        let mut waiter = None;
+        let mut time_is_up = bounds.wait.is_zero();
+        loop {
+            let found: Vec<_> = wanted.iter().map(|(key, wanted)| find(incoming, key, wanted)).collect();
+            let mut available = 0;
+            let mut settled = wanted.is_empty();
+            for (found, wanted) in found.iter().zip(wanted.values()) {
+                match found {
+                    Ok(readable) => {
+                        let marks = readable.view.watermarks();
+                        // An offset out of range is answered at once.
+                        settled |= wanted.offset > marks.high_watermark || wanted.offset < marks.log_start;
+                        let enough = u64::from(wanted.bytes_max.max(0).unsigned_abs());
+                        available += readable.view.available_bytes(wanted.offset, enough).min(enough);
+                    }
+                    Err(_) => settled = true,
+                }
+            }
+            if settled || time_is_up || available >= bounds.bytes_min {
+                return read(&found, wanted, bounds.bytes_max).await;
+            }
+            if waiter.is_none() {
+                // Watch first, then look again: nothing is missed between the two.
+                let mut new = Waiter::default();
+                found.into_iter().flatten().for_each(|readable| new.watch(readable.view));
+                waiter = Some(new);
+                continue;
+            }
+            let waiting = waiter.as_ref().expect("set above");
+            tokio::select! { biased;
+                () = waiting.changed() => {}
+                () = &mut deadline => time_is_up = true,
+            }
+        }
+    }
+}
+
+fn find(incoming: &Incoming, key: &PartitionKey, wanted: &Wanted) -> Result<Readable, ErrorCode> {
+    let topic = incoming.broker.topic(&key.name, key.id)?;
+    if !incoming.may(Operation::Read, Resource::Topic(topic.name.as_str())) {
+        return Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+    }
+    let located = incoming.broker.locate(topic, key.index)?;
+    let (view, _) = located.view(wanted.leader_epoch)?;
+    Ok(Readable { located, view })
+}
+
+/// Reads in order, until the response is full. The first batch of the first partition that has one comes whole.
+async fn read(
+    found: &[Result<Readable, ErrorCode>],
+    wanted: &WantedPartitions,
+    bytes_max: usize,
+) -> Vec<Outcome> {
+    let mut results = Vec::with_capacity(found.len());
+    let mut left = bytes_max;
+    let mut nothing_yet = true;
+    for (found, (key, wanted)) in found.iter().zip(wanted) {
+        let readable = match found {
+            Ok(readable) => readable,
+            Err(error) => {
+                results.push(Outcome::error(key, *error));
+                continue;
+            }
+        };
+        let bytes_max = left.min(wanted.bytes_max.max(0).unsigned_abs() as usize);
+        let view = &readable.view;
+        match readable.located.shard.view.read(view, wanted.offset, bytes_max, nothing_yet).await {
+            Ok(fetched) => {
+                nothing_yet &= fetched.bytes == 0;
+                left = left.saturating_sub(fetched.bytes);
+                let marks = view.watermarks();
+                results.push(Outcome {
+                    key: key.clone(),
+                    error: ErrorCode::NONE,
+                    high_watermark: marks.high_watermark,
+                    log_start: marks.log_start,
+                    pieces: fetched.pieces,
+                    bytes: fetched.bytes,
+                });
+            }
+            Err(error) => results.push(Outcome::error(key, errors::of_read(&error))),
+        }
+    }
+    results
+}

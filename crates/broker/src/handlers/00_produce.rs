@@ -1,0 +1,181 @@
+//! Produce v3-13: acks 0, 1 and all; idempotent batches. Exactly one batch a partition, checked without decompressing.
+//! v13: topics by id. Left out: transactions, whose batches are refused.
+//!
+//! Everything up to the shards' queues happens in the first poll, so batches of a connection keep their order.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures_util::future::join_all;
+use klamm_cluster::Topic;
+use klamm_model::{PartitionId, ShardId, StorageClass};
+use klamm_partition::{Command, Produce, Produced, Reply};
+use klamm_protocol::{
+    ErrorCode, ProduceRequest, ProduceResponse, Records,
+    produce::{PartitionProduceResponse, TopicProduceResponse},
+};
+use klamm_records::{DecompressCap, Limits, single, validate, validate_records};
+use klamm_shard::{Ack, ShardError};
+
+use crate::{
+    authorizer::{Operation, Resource},
+    broker::PartitionShard,
+    errors,
+    session::{Incoming, Stop},
+    topic_config,
+};
+
+/// Memory: reserve the next block when fewer offsets than this are left.
+const RESERVE_BEFORE: i64 = klamm_cluster::OFFSETS_RESERVED / 2;
+
+/// The batches of a request that go to one shard, and where their answers belong.
+struct Group {
+    shard: PartitionShard,
+    commands: Vec<Command>,
+    places: Vec<(usize, usize, PartitionId)>,
+}
+
+pub(crate) async fn handle<'a>(
+    incoming: &Incoming,
+    request: ProduceRequest<'a>,
+) -> Result<ProduceResponse<'a>, Stop> {
+    let acks = request.acks;
+    let refused = match acks {
+        -1..=1 if request.transactional_id.is_none() => None,
+        -1..=1 => Some(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED),
+        _ => Some(ErrorCode::INVALID_REQUIRED_ACKS),
+    };
+    let mut groups: BTreeMap<ShardId, Group> = BTreeMap::new();
+    let mut responses = Vec::with_capacity(request.topic_data.len());
+    for data in request.topic_data {
+        let topic = incoming.broker.topic(&data.name, data.topic_id).and_then(|topic| {
+            match incoming.may(Operation::Write, Resource::Topic(topic.name.as_str())) {
+                true => Ok(topic),
+                false => Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+            }
+        });
+        let mut partition_responses = Vec::with_capacity(data.partition_data.len());
+        for partition in data.partition_data {
+            let place = (responses.len(), partition_responses.len());
+            let admitted = match (&refused, &topic) {
+                (Some(error), _) | (None, Err(error)) => Err((*error, String::new())),
+                (None, Ok(topic)) => admit(incoming, topic, partition.index, partition.records.as_ref()),
+            };
+            let mut response = PartitionProduceResponse {
+                index: partition.index,
+                base_offset: -1,
+                log_append_time_ms: -1,
+                log_start_offset: -1,
+                ..Default::default()
+            };
+            match admitted {
+                Ok((id, shard, command)) => {
+                    let new = || Group { shard: shard.1, commands: Vec::new(), places: Vec::new() };
+                    let group = groups.entry(shard.0).or_insert_with(new);
+                    group.commands.push(command);
+                    group.places.push((place.0, place.1, id));
+                }
+                Err((error_code, why)) => {
+                    response.error_code = error_code;
+                    response.error_message = Some(why).filter(|why| !why.is_empty()).map(Into::into);
+                }
+            }
+            partition_responses.push(response);
+        }
+        responses.push(TopicProduceResponse {
+            name: data.name,
+            topic_id: data.topic_id,
+            partition_responses,
+        });
+    }
+
+    let ack = if acks == -1 { Ack::Durable } else { Ack::Written };
+    let asked = groups
+        .into_values()
+        .map(|group| async move { (group.places, group.shard.shard.submit(group.commands, ack).await) });
+    for (places, result) in join_all(asked).await {
+        let mut results = result.map(Vec::into_iter);
+        for (topic, partition, id) in places {
+            let response = &mut responses[topic].partition_responses[partition];
+            settle(incoming, response, id, results.as_mut().map(|replies| replies.next()));
+        }
+    }
+    if acks == 0 { Err(Stop::Nothing) } else { Ok(ProduceResponse { responses, ..Default::default() }) }
+}
+
+type Admitted = (PartitionId, (ShardId, PartitionShard), Command);
+
+/// Checks a batch, all but what only the partition's shard knows.
+fn admit(
+    incoming: &Incoming,
+    topic: &Arc<Topic>,
+    index: i32,
+    records: Option<&Records<'_>>,
+) -> Result<Admitted, (ErrorCode, String)> {
+    let broker = &incoming.broker;
+    let located = broker.locate(Arc::clone(topic), index).map_err(|error| (error, String::new()))?;
+    let Some(records) = records else {
+        return Err((ErrorCode::INVALID_RECORD, "no records".to_owned()));
+    };
+    let bytes_max = topic_config::message_bytes_max(&topic.configs, broker.config.message_bytes_max);
+    let batch = single(&records.in_frame(&incoming.frame))
+        .and_then(|raw| validate(raw, &Limits::client(bytes_max)))
+        .and_then(|batch| validate_records(&batch, false, DecompressCap::default()).map(|_| batch))
+        .map_err(|error| (errors::of_batch(&error), error.to_string()))?;
+    if batch.header().attributes.is_transactional() {
+        return Err((ErrorCode::INVALID_TXN_STATE, "transactions are not supported yet".to_owned()));
+    }
+    let command = Command::Produce(Produce {
+        partition: located.id,
+        batch,
+        append_time: topic_config::append_time(&topic.configs),
+        producer_expiration_ms: broker.config.producer_expiration_ms,
+    });
+    let shard = topic.partitions[index as usize].shard;
+    Ok((located.id, (shard, located.shard), command))
+}
+
+/// Fills an answer in.
+fn settle(
+    incoming: &Incoming,
+    response: &mut PartitionProduceResponse<'_>,
+    id: PartitionId,
+    result: Result<Option<Reply>, &mut ShardError>,
+) {
+    match result {
+        Ok(Some(Reply::Produced(Ok(produced)))) => {
+            response.base_offset = produced.base_offset;
+            response.log_append_time_ms = produced.append_time_ms;
+            response.log_start_offset = produced.log_start_offset;
+            reserve_ahead(incoming, id, produced);
+        }
+        Ok(Some(Reply::Produced(Err(error)))) => {
+            let (error_code, why) = errors::of_produce(error);
+            response.error_code = error_code;
+            response.error_message = Some(why.into());
+        }
+        Ok(_) => response.error_code = ErrorCode::KAFKA_STORAGE_ERROR,
+        Err(error) => response.error_code = errors::of_shard(error),
+    }
+}
+
+/// Offsets in memory are reserved well before they are used up.
+fn reserve_ahead(incoming: &Incoming, id: PartitionId, produced: Produced) {
+    let before = produced.base_offset;
+    let threshold = produced.reserved_end.saturating_sub(RESERVE_BEFORE);
+    // Once a block: only the batch that crosses the threshold asks, and any batch very near the end.
+    let crosses = before < threshold && produced.next_offset >= threshold;
+    let urgent = produced.next_offset >= produced.reserved_end.saturating_sub(RESERVE_BEFORE / 4);
+    if produced.reserved_end == i64::MAX || !(crosses || urgent) {
+        return;
+    }
+    debug_assert!(
+        incoming.broker.image.load().topic(id.topic).is_none_or(|t| t.class == StorageClass::Memory)
+    );
+    let broker = Arc::clone(&incoming.broker);
+    let end = produced.reserved_end + klamm_cluster::OFFSETS_RESERVED;
+    tokio::spawn(async move {
+        if let Err(error) = broker.reserve_offsets(id, end).await {
+            tracing::warn!(partition = %id, %error, "offsets were not reserved");
+        }
+    });
+}

@@ -1,0 +1,111 @@
+//! ListOffsets v1-11: by time, and -1 latest, -2 earliest, -3 of the largest timestamp (KIP-734), -4 earliest local
+//! (KIP-405), -5 latest tiered (KIP-1005). Nothing is tiered, so -5 finds nothing. Left out: -6.
+
+use std::{collections::HashSet, sync::Arc};
+
+use klamm_cluster::Topic;
+use klamm_protocol::{
+    ErrorCode, ListOffsetsRequest, ListOffsetsResponse, Uuid,
+    list_offsets::{ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsTopicResponse},
+};
+use klamm_records::DecompressCap;
+use klamm_shard::TimestampQuery;
+
+use crate::{
+    authorizer::{Operation, Resource},
+    errors,
+    session::{Incoming, Stop},
+};
+
+/// The first version that tells leader epochs.
+const LEADER_EPOCHS_SINCE: i16 = 4;
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+
+pub(crate) async fn handle<'a>(
+    incoming: &Incoming,
+    request: ListOffsetsRequest<'a>,
+) -> Result<ListOffsetsResponse<'a>, Stop> {
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for asked in request.topics {
+        let may = incoming.may(Operation::Describe, Resource::Topic(&asked.name));
+        let topic = match incoming.broker.topic(&asked.name, Uuid::ZERO) {
+            _ if !may => Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+            found => found,
+        };
+        let mut partitions = Vec::with_capacity(asked.partitions.len());
+        let mut seen = HashSet::new();
+        for partition in &asked.partitions {
+            let twice = !seen.insert(partition.partition_index);
+            let found = match &topic {
+                _ if request.replica_id >= 0
+                    && !incoming.may(Operation::ClusterAction, Resource::Cluster) =>
+                {
+                    Err(ErrorCode::CLUSTER_AUTHORIZATION_FAILED)
+                }
+                _ if twice => Err(ErrorCode::INVALID_REQUEST),
+                Ok(topic) => find(incoming, topic, partition).await,
+                Err(error_code) => Err(*error_code),
+            };
+            let mut answer = found.unwrap_or_else(|error_code| ListOffsetsPartitionResponse {
+                error_code,
+                ..nothing(partition.partition_index)
+            });
+            if incoming.version < LEADER_EPOCHS_SINCE {
+                answer.leader_epoch = -1;
+            }
+            partitions.push(answer);
+        }
+        topics.push(ListOffsetsTopicResponse { name: asked.name, partitions });
+    }
+    Ok(ListOffsetsResponse { topics, ..Default::default() })
+}
+
+/// The answer when no record fits.
+fn nothing(partition_index: i32) -> ListOffsetsPartitionResponse {
+    ListOffsetsPartitionResponse {
+        partition_index,
+        error_code: ErrorCode::NONE,
+        timestamp: -1,
+        offset: -1,
+        leader_epoch: -1,
+    }
+}
+
+async fn find(
+    incoming: &Incoming,
+    topic: &Arc<Topic>,
+    asked: &ListOffsetsPartition,
+) -> Result<ListOffsetsPartitionResponse, ErrorCode> {
+    let located = incoming.broker.locate(Arc::clone(topic), asked.partition_index)?;
+    let (view, epoch) = located.view(asked.current_leader_epoch)?;
+    let answer = nothing(asked.partition_index);
+    let marks = view.watermarks();
+    let query = match asked.timestamp {
+        LATEST => {
+            let leader_epoch = epoch.leader_epoch();
+            return Ok(ListOffsetsPartitionResponse { offset: marks.high_watermark, leader_epoch, ..answer });
+        }
+        EARLIEST | EARLIEST_LOCAL => {
+            let leader_epoch = view.epoch_of(marks.log_start).unwrap_or(epoch).leader_epoch();
+            return Ok(ListOffsetsPartitionResponse { offset: marks.log_start, leader_epoch, ..answer });
+        }
+        LATEST_TIERED => return Ok(answer),
+        MAX_TIMESTAMP => TimestampQuery::Max,
+        time if time >= 0 => TimestampQuery::AtOrAfter(time),
+        _ => return Err(ErrorCode::UNSUPPORTED_VERSION),
+    };
+    let found = located.shard.view.find_by_time(&view, query, DecompressCap::default()).await;
+    let Some((found, found_epoch)) = found.map_err(|error| errors::of_read(&error))? else {
+        return Ok(answer);
+    };
+    Ok(ListOffsetsPartitionResponse {
+        offset: found.offset,
+        timestamp: found.timestamp,
+        leader_epoch: found_epoch.unwrap_or(epoch).leader_epoch(),
+        ..answer
+    })
+}

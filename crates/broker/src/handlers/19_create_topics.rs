@@ -1,0 +1,123 @@
+//! CreateTopics v2-7. Configurations are checked and kept; assignments may name this broker only.
+
+use std::collections::{BTreeMap, HashMap};
+
+use klamm_cluster::NewTopic;
+use klamm_protocol::{
+    CreateTopicsRequest, CreateTopicsResponse, ErrorCode, Uuid,
+    create_topics::{CreatableTopic, CreatableTopicConfigs, CreatableTopicResult},
+};
+
+use crate::{
+    authorizer::{Operation, Resource},
+    session::{Incoming, Stop},
+    topic_config,
+    topics::TopicError,
+};
+
+/// Kafka's numbers for where a configuration's value comes from.
+const SOURCE_TOPIC: i8 = 1;
+const SOURCE_DEFAULT: i8 = 5;
+
+pub(crate) async fn handle<'a>(
+    incoming: &Incoming,
+    request: CreateTopicsRequest<'a>,
+) -> Result<CreateTopicsResponse<'a>, Stop> {
+    let mut times: HashMap<String, usize> = HashMap::new();
+    request.topics.iter().for_each(|topic| *times.entry(topic.name.to_string()).or_default() += 1);
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in request.topics {
+        if times[&*topic.name] > 1 {
+            // Told once, as Kafka does.
+            if times.insert(topic.name.to_string(), usize::MAX) != Some(usize::MAX) {
+                topics.push(refused(topic, (ErrorCode::INVALID_REQUEST, "Duplicate topic name.".to_owned())));
+            }
+            continue;
+        }
+        topics.push(match create(incoming, &topic, request.validate_only).await {
+            Ok(new) => made(topic, &new),
+            Err(error) => refused(topic, error),
+        });
+    }
+    Ok(CreateTopicsResponse { topics, ..Default::default() })
+}
+
+async fn create(
+    incoming: &Incoming,
+    topic: &CreatableTopic<'_>,
+    validate_only: bool,
+) -> Result<NewTopic, TopicError> {
+    let broker = &incoming.broker;
+    if !incoming.may(Operation::Create, Resource::Topic(&topic.name)) {
+        return Err((ErrorCode::TOPIC_AUTHORIZATION_FAILED, "not authorized to create the topic".to_owned()));
+    }
+    let mut configs = BTreeMap::new();
+    for config in &topic.configs {
+        let Some(value) = &config.value else {
+            let why = format!("Null value not supported for topic configs: {}", config.name.escape_debug());
+            return Err((ErrorCode::INVALID_CONFIG, why));
+        };
+        configs.insert(config.name.to_string(), value.to_string());
+    }
+    let partitions = partitions(incoming, topic)?;
+    let plan = broker.plan_topic(&topic.name, partitions, configs)?;
+    broker.check_name(&plan.name)?;
+    if !validate_only {
+        broker.create_topic(plan.clone()).await?;
+    }
+    Ok(plan)
+}
+
+/// The number of partitions, from the count or from the assignments.
+fn partitions(incoming: &Incoming, topic: &CreatableTopic<'_>) -> Result<i32, TopicError> {
+    let id = incoming.broker.config.id;
+    if topic.assignments.is_empty() {
+        incoming.broker.check_replication(topic.replication_factor)?;
+        return Ok(topic.num_partitions);
+    }
+    if topic.num_partitions != -1 || topic.replication_factor != -1 {
+        let why = "with assignments, the numbers of partitions and replicas must be -1".to_owned();
+        return Err((ErrorCode::INVALID_REQUEST, why));
+    }
+    let mut indexes: Vec<i32> =
+        topic.assignments.iter().map(|assignment| assignment.partition_index).collect();
+    indexes.sort_unstable();
+    if !indexes.iter().copied().eq(0..i32::try_from(indexes.len()).unwrap_or(i32::MAX)) {
+        let why = "the assigned partitions must be 0, 1, 2, … without gaps".to_owned();
+        return Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, why));
+    }
+    if topic.assignments.iter().any(|assignment| assignment.broker_ids != [id]) {
+        let why = format!("each partition can be assigned to broker {id} only; there is no other");
+        return Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, why));
+    }
+    Ok(i32::try_from(indexes.len()).unwrap_or(i32::MAX))
+}
+
+fn refused<'a>(topic: CreatableTopic<'a>, (error_code, why): TopicError) -> CreatableTopicResult<'a> {
+    CreatableTopicResult {
+        name: topic.name,
+        error_code,
+        error_message: Some(why.into()),
+        num_partitions: -1,
+        replication_factor: -1,
+        ..Default::default()
+    }
+}
+
+fn made<'a>(topic: CreatableTopic<'a>, new: &NewTopic) -> CreatableTopicResult<'a> {
+    let config = |(name, value, own): (&'static str, String, bool)| CreatableTopicConfigs {
+        name: name.into(),
+        value: Some(value.into()),
+        read_only: false,
+        config_source: if own { SOURCE_TOPIC } else { SOURCE_DEFAULT },
+        is_sensitive: false,
+    };
+    CreatableTopicResult {
+        name: topic.name,
+        topic_id: Uuid(new.id.0),
+        num_partitions: new.partitions,
+        replication_factor: 1,
+        configs: Some(topic_config::describe(&new.configs, new.class).map(config).collect()),
+        ..Default::default()
+    }
+}

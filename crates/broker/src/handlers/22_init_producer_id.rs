@@ -1,0 +1,30 @@
+//! InitProducerId v0-5, for idempotent producers. Each call gives a new id at epoch 0, as Kafka does without a
+//! transactional id. Left out: transactional ids, which are refused.
+
+use klamm_protocol::{ErrorCode, InitProducerIdRequest, InitProducerIdResponse};
+
+use crate::{
+    authorizer::{Operation, Resource},
+    session::{Incoming, Stop},
+};
+
+pub(crate) async fn handle(
+    incoming: &Incoming,
+    request: InitProducerIdRequest<'_>,
+) -> Result<InitProducerIdResponse, Stop> {
+    let refuse = |error_code| {
+        Ok(InitProducerIdResponse { error_code, producer_id: -1, producer_epoch: -1, ..Default::default() })
+    };
+    if request.transactional_id.is_some() {
+        return refuse(ErrorCode::UNSUPPORTED_VERSION);
+    }
+    if !incoming.may(Operation::IdempotentWrite, Resource::Cluster) {
+        return refuse(ErrorCode::CLUSTER_AUTHORIZATION_FAILED);
+    }
+    match incoming.broker.producer_id().await {
+        Ok(producer_id) => {
+            Ok(InitProducerIdResponse { producer_id, producer_epoch: 0, ..Default::default() })
+        }
+        Err(error_code) => refuse(error_code),
+    }
+}

@@ -1,0 +1,76 @@
+//! Effects of the cluster on other shards: delivered at least once, in order, and closed by a record.
+//! Every effect is idempotent, so a crash between delivery and the record repeats it without harm.
+
+use std::sync::Arc;
+
+use klamm_cluster::{Command, Effect, EffectKind, OFFSETS_RESERVED};
+use klamm_model::{PartitionId, StorageClass};
+use klamm_partition::Command as PartitionCommand;
+use klamm_shard::ShardError;
+use tokio::sync::Mutex;
+
+use crate::Broker;
+
+/// One delivery at a time; the number of the last effect that was delivered.
+#[derive(Default)]
+pub(crate) struct Outbox(Mutex<Option<u64>>);
+
+impl Broker {
+    /// Delivers every effect that stands in the image, and those of topics in memory that a restart undid.
+    pub async fn start(&self) -> Result<(), ShardError> {
+        self.revive_memory().await?;
+        self.settle().await
+    }
+
+    /// Delivers every effect that stands in the image.
+    pub(crate) async fn settle(&self) -> Result<(), ShardError> {
+        let mut delivered = self.outbox.0.lock().await;
+        let image = self.image.load();
+        for (sequence, effect) in image.outbox() {
+            if delivered.is_some_and(|last| sequence <= last) {
+                continue;
+            }
+            self.deliver(effect).await?;
+            *delivered = Some(sequence);
+            // Nobody waits for the record: what it closes is done.
+            let cluster = self.cluster.clone();
+            tokio::spawn(async move { cluster.ask(Command::EffectDone { sequence }).await });
+        }
+        Ok(())
+    }
+
+    async fn deliver(&self, effect: &Arc<Effect>) -> Result<(), ShardError> {
+        let Some(shard) = self.shards.get(&effect.shard) else { return Err(ShardError::NotServing) };
+        let command = match &effect.kind {
+            EffectKind::Create(partitions) => {
+                PartitionCommand::Create { topic: effect.topic, partitions: partitions.clone() }
+            }
+            EffectKind::Drop => PartitionCommand::Drop { topic: effect.topic },
+        };
+        shard.shard.ask(command).await.map(drop)
+    }
+
+    /// Topics in memory begin again after a restart, at offsets that were never used.
+    async fn revive_memory(&self) -> Result<(), ShardError> {
+        let image = self.image.load();
+        for topic in image.topics().filter(|topic| topic.class == StorageClass::Memory) {
+            for (index, partition) in (0..).zip(&topic.partitions) {
+                let id = PartitionId { topic: topic.id, index };
+                let (start, end) = (partition.reserved_end, partition.reserved_end + OFFSETS_RESERVED);
+                self.cluster.ask(Command::ReserveOffsets { partition: id, end }).await?;
+                let shard = self.shards.get(&partition.shard).ok_or(ShardError::NotServing)?;
+                let partitions = vec![(index, start, end)];
+                shard.shard.ask(PartitionCommand::Create { topic: topic.id, partitions }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reserves more offsets of a partition in memory: durably in shard 0 first.
+    pub(crate) async fn reserve_offsets(&self, id: PartitionId, end: i64) -> Result<(), ShardError> {
+        let Some(shard) = self.image.load().shard_of(id) else { return Ok(()) };
+        self.cluster.ask(Command::ReserveOffsets { partition: id, end }).await?;
+        let shard = self.shards.get(&shard).ok_or(ShardError::NotServing)?;
+        shard.shard.ask(PartitionCommand::Reserve { partition: id, end }).await.map(drop)
+    }
+}

@@ -1,0 +1,114 @@
+//! The table of all keys. A new key is one entry here and nothing else.
+
+use std::path::PathBuf;
+
+use klamm_model::StorageClass;
+
+use super::{
+    Sources,
+    value::{Field, Kind, Value},
+};
+
+/// A key of the configuration.
+pub struct Key {
+    /// Its name; Kafka's where Kafka has it.
+    pub name: &'static str,
+    /// Its default, as text.
+    pub default: &'static str,
+    /// What its value may be.
+    pub kind: Kind,
+    doc: &'static str,
+    pub(super) get: fn(&Config) -> Value,
+    /// Whether the value fitted.
+    pub(super) set: fn(&mut Config, Value) -> bool,
+}
+
+impl Key {
+    /// The key of that name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.name == name)
+    }
+
+    /// What it is, in a line.
+    pub fn doc(&self) -> &'static str {
+        self.doc.trim_start()
+    }
+}
+
+macro_rules! keys {
+    ($($(#[doc = $doc:literal])+ $field:ident: $type:ty, $name:literal = $default:literal, $kind:expr;)*) => {
+        /// The configuration. Each field is the key of [`KEYS`] with dots for underscores.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Config {
+            $($(#[doc = $doc])+ pub $field: $type,)*
+            /// Where each value came from.
+            pub sources: Sources,
+        }
+
+        /// Every key, in the order of the help.
+        pub const KEYS: &[Key] = &[$(Key {
+            name: $name,
+            default: $default,
+            kind: $kind,
+            doc: concat!($($doc),+),
+            get: |config| config.$field.to_value(),
+            set: |config, value| Field::from_value(value).map(|value| config.$field = value).is_some(),
+        },)*];
+
+        impl Default for Config {
+            fn default() -> Self {
+                Self {
+                    $($field: $kind.read($default).and_then(Field::from_value).expect("defaults are in their range"),)*
+                    sources: Sources::default(),
+                }
+            }
+        }
+    };
+}
+
+const INT_MAX: i64 = i32::MAX as i64;
+const MIB: i64 = 1 << 20;
+/// Ten years.
+const MILLIS_MAX: i64 = 10 * 365 * 86_400_000;
+
+keys! {
+    /// Where Kafka clients connect. Port 0 chooses a free one.
+    listen: String, "listen" = "127.0.0.1:9092", Kind::Address;
+    /// Where clients are told to connect. Nothing: the address they reached.
+    advertised_address: Option<String>, "advertised.address" = "", Kind::OptionalAddress;
+    /// The folder for everything that is kept on this machine.
+    data: PathBuf, "data" = "./klamm-data", Kind::Folder;
+    /// This broker's id.
+    node_id: i32, "node.id" = "1", Kind::Int { min: 0, max: INT_MAX };
+    /// Whether a topic is made when a client asks for one that does not exist.
+    auto_create_topics_enable: bool, "auto.create.topics.enable" = "true", Kind::Bool;
+    /// Partitions of a new topic for which nobody says how many.
+    num_partitions: i32, "num.partitions" = "1", Kind::Int { min: 1, max: 10_000 };
+    /// Replicas of a new topic for which nobody says how many.
+    default_replication_factor: i16, "default.replication.factor" = "1", Kind::Int { min: 1, max: i16::MAX as i64 };
+    /// The largest record batch.
+    message_max_bytes: usize, "message.max.bytes" = "1048588", Kind::Bytes { min: 1024, max: INT_MAX };
+    /// The largest request. A connection that announces a larger one is closed.
+    socket_request_max_bytes: usize, "socket.request.max.bytes" = "104857600", Kind::Bytes { min: 1024, max: INT_MAX };
+    /// Connections in all. Further ones are closed at once.
+    max_connections: usize, "max.connections" = "20000", Kind::Int { min: 1, max: INT_MAX };
+    /// Connections from one address. Further ones are closed at once.
+    max_connections_per_ip: usize, "max.connections.per.ip" = "10000", Kind::Int { min: 1, max: INT_MAX };
+    /// After this time without traffic a connection is closed.
+    connections_max_idle_ms: u64, "connections.max.idle.ms" = "600000", Kind::Millis { min: 1000, max: MILLIS_MAX };
+    /// After this time without writing an idempotent producer is forgotten.
+    producer_id_expiration_ms: u64, "producer.id.expiration.ms" = "86400000", Kind::Millis { min: 1, max: MILLIS_MAX };
+    /// The largest answer to a fetch, in all.
+    fetch_max_bytes: usize, "fetch.max.bytes" = "57671680", Kind::Bytes { min: 1024, max: INT_MAX };
+    /// How many consumers may fetch incrementally at a time.
+    max_incremental_fetch_session_cache_slots: usize, "max.incremental.fetch.session.cache.slots" = "1000",
+        Kind::Int { min: 0, max: 1_000_000 };
+    /// Where new topics are kept: disk (synced before an acks=all answer) or memory (gone with the process).
+    klamm_storage_class: StorageClass, "klamm.storage.class" = "disk", Kind::Word(&StorageClass::NAMES);
+    /// Memory for recent records, from which readers are served.
+    klamm_tail_bytes: usize, "klamm.tail.bytes" = "64MiB", Kind::Bytes { min: MIB, max: 1 << 40 };
+    /// The size of a journal file.
+    klamm_journal_file_bytes: u64, "klamm.journal.file.bytes" = "64MiB", Kind::Bytes { min: MIB, max: 16 << 30 };
+    /// What is logged: a level, or levels by module, such as info,klamm_net=debug.
+    klamm_log: String, "klamm.log" = "info", Kind::LogFilter;
+}

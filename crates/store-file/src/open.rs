@@ -1,0 +1,358 @@
+//! Finds what a folder holds. Sealed files below the head marker cost one read of their trailers; all others are
+//! scanned. After it the active file ends with zeros, and everything that was found is durable.
+
+use std::{ops::Range, path::Path, path::PathBuf, sync::Arc};
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use klamm_env::{Disk, File, OpenMode};
+use klamm_model::{ShardId, Slot};
+use klamm_store::{Carrier, Key, Segments, ShardStore, Snapshots};
+
+use crate::{
+    Fatal, FileStore, OpenError, Options,
+    catalog::{Catalog, JournalFile},
+    error::is_full,
+    format::{
+        FormatError,
+        file_header::{self, FILE_HEADER_BYTES, FileHeader},
+        head::{self, Heads},
+        trailer::{self, TRAILER_BYTES, Trailer},
+    },
+    keeper::create_spare,
+    keys::Keys,
+    scan::{Scan, ScanError, entry_bytes, is_takeover, scan},
+    store::Parts,
+    writer::{Dirty, Writer},
+};
+
+/// Files that are looked at together.
+const FILES_AT_ONCE: usize = 16;
+/// The smallest first file, on a full disk.
+const FIRST_FILE_BYTES_MIN: u64 = 512 << 10;
+
+/// A shard that was opened.
+pub struct Opened {
+    /// The shard's three traits.
+    pub store: ShardStore,
+    /// The same, for [`FileStore::close`].
+    pub files: Arc<FileStore>,
+    /// What was found.
+    pub report: Report,
+}
+
+/// What was found in a shard's folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Journal files.
+    pub files: usize,
+    /// Those that are sealed.
+    pub sealed: usize,
+    /// Entries that were read and verified.
+    pub entries: u64,
+    /// Bytes at the end of the journal that were no entry: a write that a crash broke off. They are zeroed.
+    pub torn_bytes: u64,
+    /// Bytes between entries that are none. Whether they are damage or a torn write is decided by the chain.
+    pub gaps: Vec<Gap>,
+}
+
+/// Bytes that are no entry, before others that are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// The file.
+    pub path: PathBuf,
+    /// Where in it.
+    pub bytes: Range<u64>,
+}
+
+struct Candidate {
+    first: Slot,
+    path: PathBuf,
+    file: Arc<dyn File>,
+    size: u64,
+    trailer: Option<Trailer>,
+}
+
+impl FileStore {
+    /// Opens a shard's folder, which [`crate::DataFolder`] keeps other processes out of; makes it if need be.
+    /// `fatal` is called when nothing may be believed any more (a failed sync): it must end the process.
+    pub async fn open(
+        disk: Arc<dyn Disk>,
+        folder: &Path,
+        shard: ShardId,
+        options: Options,
+        fatal: Fatal,
+    ) -> Result<Opened, OpenError> {
+        let (journal, snapshots) = (folder.join("journal"), folder.join("snapshots"));
+        for path in [&journal, &snapshots] {
+            disk.create_folder(path).await.map_err(OpenError::io("create the folder", path))?;
+            remove_temporary(&disk, path).await?;
+        }
+        let heads = read_heads(&disk, folder).await?;
+        let head = heads.last_key_value().map(|(slot, _)| *slot);
+        let files = candidates(&disk, &journal, shard).await?;
+        check_slots(&files, head, &journal)?;
+
+        let mut report = Report { files: files.len(), ..Report::default() };
+        let (mut catalog, mut active, mut next) = (Catalog::default(), None, Slot(0));
+        for (number, file) in files.iter().enumerate() {
+            let following = files.get(number + 1).map(|file| file.first);
+            let mut keys = Keys::default();
+            let limit = file.trailer.as_ref().map_or(file.size, |trailer| trailer.entries_end);
+            let slots_end = file.trailer.as_ref().map(|trailer| trailer.slots.end).or(following);
+
+            let mut end = limit;
+            if file.trailer.is_none() || slots_end > head {
+                let scan = scan_file(file, shard, limit, head.unwrap_or(Slot(0)), &mut keys).await?;
+                end = scan.end;
+                note(&mut report, file, &scan, limit);
+                if slots_end.is_none() {
+                    report.torn_bytes = scan.torn_end - scan.end;
+                    active = Some((file, scan));
+                }
+            }
+            if file.trailer.is_some() {
+                report.sealed += 1;
+            } else {
+                // An earlier process may have been killed between writing and syncing.
+                file.file.sync_data().await.map_err(OpenError::io("sync", &file.path))?;
+                disk.rename(&file.path, &file.path)
+                    .await
+                    .map_err(OpenError::io("keep the name of", &file.path))?;
+            }
+            let handle = file.trailer.is_none().then(|| Arc::clone(&file.file));
+            keys.complete();
+            catalog.insert(
+                file.first,
+                JournalFile { slots_end, end, handle, sealed: file.trailer.clone(), keys },
+            );
+            next = slots_end.unwrap_or(file.first);
+        }
+        let writer = match active {
+            Some((file, scan)) => resume(file, &scan, &options).await?,
+            None => begin(&disk, &journal, shard, next, &options, &mut catalog).await?,
+        };
+        if report.torn_bytes > 0 || !report.gaps.is_empty() {
+            tracing::warn!(shard = shard.0, torn_bytes = report.torn_bytes, gaps = ?report.gaps,
+                "the journal's files have bytes that are no entries; if they were acknowledged, reading will say so");
+        }
+        let parts = Parts { catalog, writer, heads };
+        let files = Arc::new(Self::start(disk, folder, shard, options, fatal, parts));
+        let store = ShardStore {
+            journal: Arc::new(Carrier::new(Arc::clone(&files), shard)),
+            segments: Arc::clone(&files) as Arc<dyn Segments>,
+            snapshots: Arc::clone(&files) as Arc<dyn Snapshots>,
+        };
+        Ok(Opened { store, files, report })
+    }
+}
+
+async fn remove_temporary(disk: &Arc<dyn Disk>, folder: &Path) -> Result<(), OpenError> {
+    for name in disk.list(folder).await.map_err(OpenError::io("list", folder))? {
+        if name.ends_with(".tmp") {
+            let path = folder.join(name);
+            disk.remove(&path).await.map_err(OpenError::io("remove", &path))?;
+        }
+    }
+    Ok(())
+}
+
+async fn read_heads(disk: &Arc<dyn Disk>, folder: &Path) -> Result<Heads, OpenError> {
+    let names = disk.list(folder).await.map_err(OpenError::io("list", folder))?;
+    if !names.iter().any(|name| name == "head") {
+        return Ok(Heads::new());
+    }
+    let path = folder.join("head");
+    let bytes = disk.read(&path).await.map_err(OpenError::io("read", &path))?;
+    head::decode(&bytes).map_err(|error| bad(path, 0, "the head marker", head::VERSION, error))
+}
+
+fn bad(path: PathBuf, position: u64, what: &'static str, known: u8, error: FormatError) -> OpenError {
+    match error {
+        FormatError::Newer(found) => OpenError::Newer { path, what, found, known },
+        FormatError::Damaged(why) => OpenError::Damaged { path, position, what: format!("{what}: {why}") },
+    }
+}
+
+/// The journal's files, sorted, with the trailers of those that are sealed.
+async fn candidates(
+    disk: &Arc<dyn Disk>,
+    journal: &Path,
+    shard: ShardId,
+) -> Result<Vec<Candidate>, OpenError> {
+    let mut looks = Vec::new();
+    for name in disk.list(journal).await.map_err(OpenError::io("list", journal))? {
+        let digits = name.strip_suffix(".log").filter(|digits| digits.len() == 20);
+        match digits.and_then(|digits| digits.parse().ok()) {
+            Some(first) => looks.push(look(Arc::clone(disk), journal.join(name), Slot(first), shard)),
+            None => {
+                tracing::warn!(shard = shard.0, "{}/{name} is not ours and is left alone", journal.display())
+            }
+        }
+    }
+    futures_util::stream::iter(looks).buffered(FILES_AT_ONCE).try_collect().await
+}
+
+async fn look(
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    first: Slot,
+    shard: ShardId,
+) -> Result<Candidate, OpenError> {
+    let file = disk.open(&path, OpenMode::Write).await.map_err(OpenError::io("open", &path))?;
+    let size = file.size().await.map_err(OpenError::io("read the size of", &path))?;
+    let mut trailer = None;
+    if size >= (FILE_HEADER_BYTES + TRAILER_BYTES) as u64 {
+        let at = size - TRAILER_BYTES as u64;
+        let bytes = file.read_at(at, TRAILER_BYTES).await.map_err(OpenError::io("read", &path))?;
+        match Trailer::decode(&bytes, size) {
+            Ok(found) if found.shard == shard && found.slots.start == first => trailer = Some(found),
+            Ok(_) => {
+                let what = "it is the file of another shard or of other slots".to_owned();
+                return Err(OpenError::Damaged { path, position: at, what });
+            }
+            Err(FormatError::Damaged(_)) => {}
+            Err(newer) => return Err(bad(path, at, "the trailer", trailer::VERSION, newer)),
+        }
+    }
+    if trailer.is_none() {
+        let bytes = file.read_at(0, FILE_HEADER_BYTES).await.map_err(OpenError::io("read", &path))?;
+        match FileHeader::decode(&bytes) {
+            Ok(header) if header == (FileHeader { shard, first }) => {}
+            Ok(header) => {
+                let (shard, first) = (header.shard, header.first);
+                let what = format!("its header says shard {shard}, first slot {first}");
+                return Err(OpenError::Damaged { path, position: 0, what });
+            }
+            Err(error) => return Err(bad(path, 0, "the file's header", file_header::VERSION, error)),
+        }
+    }
+    Ok(Candidate { first, path, file, size, trailer })
+}
+
+/// Every slot from the head marker on has a file that it may be in.
+fn check_slots(files: &[Candidate], head: Option<Slot>, journal: &Path) -> Result<(), OpenError> {
+    let damaged =
+        |path: &Path, what: String| Err(OpenError::Damaged { path: path.to_owned(), position: 0, what });
+    let (mut covered, mut any) = (head.unwrap_or(Slot(0)), head.is_none());
+    for (number, file) in files.iter().enumerate() {
+        let following = files.get(number + 1).map(|file| file.first);
+        let end = file.trailer.as_ref().map(|trailer| trailer.slots.end).or(following);
+        if let (Some(end), Some(following)) = (end, following)
+            && end > following
+        {
+            let what = format!("it says that it has the slots up to {end}, which another file has");
+            return damaged(&file.path, what);
+        }
+        if end.is_some_and(|end| end <= covered) {
+            continue;
+        }
+        if file.first > covered {
+            let what = format!("the slots from {covered} on, which are needed, are in no file");
+            return damaged(&file.path, what);
+        }
+        any = true;
+        covered = end.unwrap_or(covered);
+    }
+    if any { Ok(()) } else { damaged(journal, format!("slot {covered}, the head, is in no file")) }
+}
+
+async fn scan_file(
+    file: &Candidate,
+    shard: ShardId,
+    limit: u64,
+    head: Slot,
+    keys: &mut Keys,
+) -> Result<Scan, OpenError> {
+    let path = file.path.clone();
+    let range = FILE_HEADER_BYTES as u64..limit;
+    let result = scan(&file.file, shard, range, |header, position| {
+        let Key { epoch, slot } = header.key;
+        if slot >= head || is_takeover(header) {
+            let bytes = u32::try_from(entry_bytes(header)).expect("payloads are bounded");
+            keys.insert(Key { epoch, slot }, position, bytes);
+        }
+    });
+    result.await.map_err(|error| match error {
+        ScanError::Io(position, error) => {
+            let what = format!("it can't be read: {error}");
+            OpenError::Damaged { path, position, what }
+        }
+        ScanError::Newer(found) => OpenError::Newer { path, what: "an entry", found, known: 1 },
+        ScanError::Maze(position) => {
+            let what = "too many of the bytes after it look like entries".to_owned();
+            OpenError::Damaged { path, position, what }
+        }
+    })
+}
+
+fn note(report: &mut Report, file: &Candidate, scan: &Scan, limit: u64) {
+    report.entries += scan.entries;
+    let gap = |bytes| Gap { path: file.path.clone(), bytes };
+    report.gaps.extend(scan.gaps.iter().cloned().map(gap));
+    if file.trailer.is_some() && scan.end < limit {
+        report.gaps.push(gap(scan.end..limit));
+    }
+}
+
+/// Goes on with the last file.
+async fn resume(file: &Candidate, scan: &Scan, options: &Options) -> Result<Writer, OpenError> {
+    let mut allocated = file.size;
+    if scan.torn_end > scan.end {
+        file.file.truncate(scan.end).await.map_err(OpenError::io("cut the torn end of", &file.path))?;
+        allocated = scan.end;
+    }
+    if allocated < options.file_bytes {
+        match file.file.allocate(options.file_bytes).await {
+            Ok(()) => allocated = options.file_bytes,
+            Err(error) if is_full(&error) => {}
+            Err(error) => return Err(OpenError::io("allocate", &file.path)(error)),
+        }
+    }
+    Ok(writer(file.first, Arc::clone(&file.file), scan.end, allocated))
+}
+
+/// Makes the first file, or the one after the last sealed one.
+async fn begin(
+    disk: &Arc<dyn Disk>,
+    journal: &Path,
+    shard: ShardId,
+    first: Slot,
+    options: &Options,
+    catalog: &mut Catalog,
+) -> Result<Writer, OpenError> {
+    let mut spare = create_spare(disk, journal, options.file_bytes).await;
+    if spare.as_ref().is_err_and(is_full) && options.file_bytes > FIRST_FILE_BYTES_MIN {
+        spare = create_spare(disk, journal, FIRST_FILE_BYTES_MIN).await;
+    }
+    let spare = spare.map_err(OpenError::io("make the first file in", journal))?;
+    let header = FileHeader { shard, first }.encode();
+    spare
+        .file
+        .write_at(0, &mut [std::io::IoSlice::new(&header)])
+        .map_err(OpenError::io("write", &spare.path))?;
+    let end = FILE_HEADER_BYTES as u64;
+    let handle = Some(Arc::clone(&spare.file));
+    catalog.insert(first, JournalFile { slots_end: None, end, handle, sealed: None, keys: Keys::default() });
+    let mut writer = writer(first, Arc::clone(&spare.file), end, spare.bytes);
+    let rename = Some((spare.path, journal.join(format!("{:020}.log", first.0))));
+    writer.dirty.push(Dirty { first, file: spare.file, rename });
+    writer.written = 1;
+    Ok(writer)
+}
+
+fn writer(first: Slot, file: Arc<dyn File>, end: u64, allocated: u64) -> Writer {
+    Writer {
+        first,
+        file,
+        end,
+        allocated,
+        torn: false,
+        spare: None,
+        queue: Default::default(),
+        written: 0,
+        synced: 0,
+        dirty: Vec::new(),
+        waiters: Default::default(),
+        dead: None,
+    }
+}

@@ -1,0 +1,5 @@
+//! The file carrier on a real disk, in temporary folders.
+#![allow(clippy::disallowed_methods, reason = "tests look at the files behind the store's back")]
+
+mod suite;
+mod temp;

@@ -1,0 +1,107 @@
+//! Temporary folders, stores in them, and what is needed to write entries by hand.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use klamm_env::{Disk, OsDisk};
+use klamm_model::{Epoch, ShardId, Slot};
+use klamm_store::{Entry, EntryHash, EntryKind, Header, Key, Nonce, entry::crc32c};
+use klamm_store_file::{Fatal, FileStore, OpenError, Opened, Options};
+
+pub(crate) const SHARD: ShardId = klamm_store::suite::SHARD;
+
+/// A folder that is removed when it is dropped.
+pub(crate) struct Temp(PathBuf);
+
+impl Temp {
+    pub(crate) fn new() -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("klamm-file-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The journal's files, sorted.
+    pub(crate) fn logs(&self) -> Vec<PathBuf> {
+        let names = std::fs::read_dir(self.0.join("journal")).unwrap().map(|item| item.unwrap().path());
+        let mut logs: Vec<_> = names.filter(|path| path.extension().is_some_and(|e| e == "log")).collect();
+        logs.sort();
+        logs
+    }
+
+    /// Where an entry is: the file, its position, its size.
+    pub(crate) fn find(&self, key: Key) -> Option<(PathBuf, usize, usize)> {
+        for path in self.logs() {
+            let bytes = std::fs::read(&path).unwrap();
+            for at in 0..bytes.len() {
+                if bytes[at..].starts_with(b"KLJE")
+                    && let Ok(header) = Header::decode(&bytes[at..])
+                    && header.key == key
+                {
+                    return Some((path, at, 96 + header.payload_bytes as usize));
+                }
+            }
+        }
+        None
+    }
+
+    pub(crate) async fn open(&self) -> Opened {
+        self.try_open(small()).await.unwrap()
+    }
+
+    pub(crate) async fn try_open(&self, options: Options) -> Result<Opened, OpenError> {
+        FileStore::open(disk(), self.path(), SHARD, options, no_fatal()).await
+    }
+}
+
+impl Drop for Temp {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub(crate) fn disk() -> Arc<dyn Disk> {
+    Arc::new(OsDisk)
+}
+
+/// Files of 64 KiB.
+pub(crate) fn small() -> Options {
+    Options { file_bytes: 64 << 10, ..Options::default() }
+}
+
+pub(crate) fn no_fatal() -> Fatal {
+    Arc::new(|message| panic!("nothing is fatal here: {message}"))
+}
+
+pub(crate) fn key(epoch: u32, slot: u64) -> Key {
+    Key { epoch: Epoch(epoch), slot: Slot(slot) }
+}
+
+/// An entry of records; it chains to nothing.
+pub(crate) fn entry(epoch: u32, slot: u64, payload: &[u8]) -> Entry {
+    let header = Header {
+        kind: EntryKind::Records,
+        shard: SHARD,
+        key: key(epoch, slot),
+        epoch: Epoch(epoch),
+        writer: 1,
+        nonce: Nonce([1; 16]),
+        previous: EntryHash(0),
+        durable: Slot(slot),
+        time_ms: 0,
+        payload_bytes: payload.len() as u32,
+        payload_crc: crc32c([payload]),
+    };
+    Entry { header, payload: vec![Bytes::copy_from_slice(payload)] }
+}
