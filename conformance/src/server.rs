@@ -13,6 +13,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::{TempDir, process};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
+/// Variables that speak to the tests; the binary refuses what it does not know.
+const OWN_VARIABLES: [&str; 3] = ["KLAMM_BIN", "KLAMM_CACHE", "KLAMM_CONFORMANCE_BOOTSTRAP"];
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
 /// A running (or ended, see [`Server::kill9`]) broker.
@@ -96,7 +98,7 @@ impl Server {
 
     fn launch(&mut self) {
         let log = File::options().create(true).append(true).open(self.dir.file("log")).expect("a log");
-        let mut child = Command::new(binary())
+        let mut child = command()
             .args(["serve", "--listen", &self.address, "--data"])
             .arg(self.data())
             .args(&self.arguments)
@@ -130,6 +132,15 @@ impl Drop for Server {
             eprintln!("{}", self.log());
         }
     }
+}
+
+/// The binary, without the variables that are meant for these tests and not for it.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(binary());
+    for name in OWN_VARIABLES {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// `KLAMM_BIN`, else `klamm` beside the folder of this test's own binary.

@@ -1,4 +1,5 @@
-//! Project tasks. `cargo run -p xtask -- protocol [--check]` writes (or compares) the generated protocol code.
+//! Project tasks. `cargo run -p xtask -- protocol [--check]` writes (or compares) the generated protocol code;
+//! `… layers` checks that imports point down only.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -8,7 +9,8 @@ fn main() -> ExitCode {
     let result = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["protocol"] => xtask::protocol::write(root()),
         ["protocol", "--check"] => xtask::protocol::check(root()),
-        _ => Err("usage: cargo run -p xtask -- protocol [--check]".to_owned()),
+        ["layers"] => xtask::layers::run(root()),
+        _ => Err("usage: cargo run -p xtask -- (protocol [--check] | layers)".to_owned()),
     };
     match result {
         Ok(said) => {

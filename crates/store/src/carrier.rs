@@ -135,7 +135,7 @@ fn io(error: DriverError) -> ReadError {
 impl<D: Driver> Journal for Carrier<D> {
     async fn append(&self, entry: Entry, mut written: Written) -> Result<(), AppendError> {
         let (key, name) = (entry.header.key, Name::Entry(entry.header.key));
-        let mut last = String::new();
+        let (mut last, mut exists) = (String::new(), false);
         for _ in 0..PUT_TRIES_MAX {
             match self
                 .driver
@@ -147,7 +147,10 @@ impl<D: Driver> Journal for Carrier<D> {
                     return Ok(());
                 }
                 Err(PutError::Refused(why)) => return Err(AppendError::Io(key.slot, why)),
-                Err(PutError::Exists) => "the name is taken".clone_into(&mut last),
+                Err(PutError::Exists) => {
+                    "the name is taken".clone_into(&mut last);
+                    exists = true;
+                }
                 Err(PutError::Unknown(why)) => last = why,
             }
             // [4]: own bytes are durable, absent is tried again, anything else fences.
@@ -157,6 +160,13 @@ impl<D: Driver> Journal for Carrier<D> {
                     return Ok(());
                 }
                 Ok(Some(_)) => return Err(AppendError::Occupied(key.slot)),
+                // Taken, yet nothing is there: it was trimmed, so others own what follows.
+                Ok(None)
+                    if exists
+                        && self.head().await.is_ok_and(|head| head.is_some_and(|h| h.slot > key.slot)) =>
+                {
+                    return Err(AppendError::Occupied(key.slot));
+                }
                 Ok(None) => {}
                 Err(error) => last = error.to_string(),
             }
@@ -263,6 +273,14 @@ impl<D: Driver> Journal for Carrier<D> {
                 }
             }
             let highest = self.head().await.map_err(|e| failed(&e))?;
+            if let Some(other) =
+                highest.as_ref().filter(|highest| highest.slot == head.slot && **highest != head)
+            {
+                return Err(TrimError(format!(
+                    "slot {} is the head of another checkpoint already",
+                    other.slot
+                )));
+            }
             let below = highest.map_or(head.slot, |highest| highest.slot.min(head.slot));
             return self.delete_below(below).await.map_err(|e| failed(&e));
         }

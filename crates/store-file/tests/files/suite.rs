@@ -18,6 +18,7 @@ struct Files {
 impl Harness for Files {
     type Driver = FileStore;
     const CUTS_TORN_TAIL: bool = true;
+    const FREED_SLOTS_STAY_TAKEN: bool = true;
 
     async fn fresh() -> Self {
         Self { temp: Temp::new(), opened: Mutex::default() }

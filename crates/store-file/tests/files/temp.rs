@@ -11,7 +11,9 @@ use std::{
 use bytes::Bytes;
 use klamm_env::{Disk, OsDisk};
 use klamm_model::{Epoch, ShardId, Slot};
-use klamm_store::{Entry, EntryHash, EntryKind, Header, Key, Nonce, entry::crc32c};
+use klamm_store::{
+    Driver, Entry, EntryHash, EntryKind, Header, Key, Listing, Name, Nonce, PutError, Written, entry::crc32c,
+};
 use klamm_store_file::{Fatal, FileStore, OpenError, Opened, Options};
 
 pub(crate) const SHARD: ShardId = klamm_store::suite::SHARD;
@@ -104,4 +106,26 @@ pub(crate) fn entry(epoch: u32, slot: u64, payload: &[u8]) -> Entry {
         payload_crc: crc32c([payload]),
     };
     Entry { header, payload: vec![Bytes::copy_from_slice(payload)] }
+}
+
+/// Puts an entry and waits until it is durable.
+pub(crate) async fn put(store: &FileStore, entry: &Entry) -> Result<(), PutError> {
+    store.put(Name::Entry(entry.header.key), entry.encode(), Written::ignore()).await
+}
+
+/// The entry at a key, with both checksums verified.
+pub(crate) async fn get(store: &FileStore, key: Key) -> Option<Entry> {
+    Driver::get(store, Name::Entry(key)).await.unwrap().map(|value| Entry::decode(&value).unwrap())
+}
+
+/// The keys that the journal has.
+pub(crate) async fn keys(store: &FileStore) -> Vec<(u32, u64)> {
+    let names = Driver::list(store, Listing::EntriesBelow(Slot(u64::MAX))).await.unwrap();
+    let pair = |name: &Name| if let Name::Entry(key) = name { (key.epoch.0, key.slot.0) } else { panic!() };
+    names.iter().map(pair).collect()
+}
+
+/// Makes a slot the head.
+pub(crate) async fn put_head(store: &FileStore, slot: u64) -> Result<(), PutError> {
+    store.put(Name::Head(Slot(slot)), vec![Bytes::from_static(b"marker")], Written::ignore()).await
 }

@@ -1,5 +1,5 @@
 //! Three brokers with a claim on one shard, by fixed seeds. Every call of every broker stops at its driver; a seeded
-//! scheduler lets one go on at a time, lands puts late and again, loses answers, crashes brokers, starts appends,
+//! scheduler lets one go on at a time, lands puts late and again, loses answers, puts brokers to sleep, crashes them, starts appends,
 //! checkpoints, trims, scans and takeovers. Checked:
 //! 1. what was acknowledged before a scan began is on the chain that the scan found, in its slot (so no two are
 //!    acknowledged for one slot); 2. the head marker names no slot above an acknowledged checkpoint;
@@ -263,8 +263,15 @@ async fn run<H: Harness>(seed: u64) {
     }
     // Some seeds have calm owners, some have many takeovers.
     let (crashes, starts) = (1 + random.below(4), 10 + random.below(30));
-    for _ in 0..STEPS {
-        let id = random.below(BROKERS);
+    let (mut asleep, mut wakes_at) = (0, 0);
+    for step in 0..STEPS {
+        let mut id = random.below(BROKERS);
+        if step >= wakes_at && random.percent(3) {
+            (asleep, wakes_at) = (id, step + random.below(150));
+        }
+        if step < wakes_at && id == asleep {
+            id = (id + 1) % BROKERS;
+        }
         match random.below(100) {
             dice if dice < crashes => brokers[id].crash(),
             dice if dice < crashes + 8 => brokers[id].land_again(&mut random).await,

@@ -1,0 +1,112 @@
+//! The file carrier: entries appended and made durable in a temporary folder (set `TMPDIR` to choose the disk), and
+//! beside it what a bare `fdatasync` costs there. Each sample begins with an empty folder.
+
+#![allow(clippy::disallowed_methods, reason = "a tool beside the broker: it makes a folder of its own")]
+
+use std::{
+    fs,
+    io::Write as _,
+    path::PathBuf,
+    sync::Arc,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use bytes::Bytes;
+use divan::{AllocProfiler, Bencher, counter::BytesCount};
+use futures_util::future::join_all;
+use klamm_env::OsDisk;
+use klamm_model::{Epoch, ShardId, Slot};
+use klamm_store::{Entry, EntryHash, EntryKind, Header, Key, Nonce, Written, entry::crc32c};
+use klamm_store_file::{FileStore, Opened, Options};
+use tokio::runtime::{Builder, Runtime};
+
+#[global_allocator]
+static ALLOC: AllocProfiler = AllocProfiler::system();
+
+const SHARD: ShardId = ShardId(1);
+
+fn main() {
+    divan::main();
+}
+
+struct Temp(PathBuf);
+
+impl Temp {
+    fn new() -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("klamm-bench-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Temp {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn entry(slot: u64, payload: &Bytes) -> Entry {
+    let header = Header {
+        kind: EntryKind::Records,
+        shard: SHARD,
+        key: Key { epoch: Epoch(0), slot: Slot(slot) },
+        epoch: Epoch(0),
+        writer: 1,
+        nonce: Nonce([1; 16]),
+        previous: EntryHash(0),
+        durable: Slot(slot),
+        time_ms: 0,
+        payload_bytes: payload.len() as u32,
+        payload_crc: crc32c([&payload[..]]),
+    };
+    Entry { header, payload: vec![payload.clone()] }
+}
+
+/// A runtime and an empty store; the folder goes last.
+struct Store {
+    opened: Opened,
+    runtime: Runtime,
+    _temp: Temp,
+}
+
+fn open() -> Store {
+    let temp = Temp::new();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let fatal = Arc::new(|why: String| panic!("nothing fails here: {why}"));
+    let opened = runtime
+        .block_on(async {
+            let options = Options { file_bytes: 64 << 20, ..Options::default() };
+            FileStore::open(Arc::new(OsDisk), &temp.0, SHARD, options, fatal).await
+        })
+        .unwrap();
+    Store { opened, runtime, _temp: temp }
+}
+
+/// (entries in flight, bytes of each)
+#[divan::bench(args = [(1, 16 << 10), (64, 16 << 10), (1, 1 << 20), (64, 1 << 20)], sample_count = 20, sample_size = 1)]
+fn append_durably(bencher: Bencher<'_, '_>, (entries, bytes): (u64, usize)) {
+    let payload = Bytes::from(vec![7; bytes]);
+    bencher.counter(BytesCount::new(entries * bytes as u64)).with_inputs(open).bench_local_values(|store| {
+        let journal = &store.opened.store.journal;
+        let append = |slot| journal.append(entry(slot, &payload), Written::ignore());
+        let results = store.runtime.block_on(join_all((0..entries).map(append)));
+        assert!(results.iter().all(Result::is_ok));
+        store
+    });
+}
+
+/// A write and an `fdatasync` into allocated space: what the disk itself takes.
+#[divan::bench(args = [16 << 10, 1 << 20], sample_count = 50, sample_size = 1)]
+fn bare_fdatasync(bencher: Bencher<'_, '_>, bytes: usize) {
+    let temp = Temp::new();
+    let mut file = fs::File::create(temp.0.join("file")).unwrap();
+    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, 256 << 20).unwrap();
+    file.sync_all().unwrap();
+    let piece = vec![7; bytes];
+    bencher.counter(BytesCount::new(bytes)).bench_local(|| {
+        file.write_all(&piece).unwrap();
+        file.sync_data().unwrap();
+    });
+}

@@ -1,0 +1,30 @@
+//! Record batches of a wanted size, uncompressed: records of 1 KiB, or one record if the batch is smaller.
+
+use bytes::Bytes;
+use klamm_records::{BatchBuilder, Codec, Compression, Limits, ValidBatch, single, validate};
+
+const RECORD_BYTES: usize = 1024;
+/// What a record of 1 KiB takes beside its value.
+const RECORD_OVERHEAD_BYTES: usize = 11;
+
+/// A batch of about (never above) `bytes`, of the idempotent producer if there is one: id and first sequence.
+pub fn build(bytes: usize, producer: Option<(i64, i32)>) -> Bytes {
+    let value: Vec<u8> = (0..RECORD_BYTES).map(|at| (at * 31 + at / 7) as u8).collect();
+    let mut builder = BatchBuilder::new(Compression::of(Codec::None));
+    if let Some((id, sequence)) = producer {
+        builder = builder.producer(id, 0, sequence);
+    }
+    loop {
+        let room = bytes.saturating_sub(builder.bytes() + RECORD_OVERHEAD_BYTES);
+        if room == 0 && builder.record_count() > 0 {
+            return builder.build().expect("an uncompressed batch is built");
+        }
+        builder.push(1_700_000_000_000, None, Some(&value[..room.min(RECORD_BYTES)]), &[]);
+    }
+}
+
+/// The same, validated.
+pub fn valid(bytes: Bytes) -> ValidBatch {
+    let raw = single(&bytes).expect("one batch");
+    validate(raw, &Limits::client(usize::MAX)).expect("it was built well")
+}

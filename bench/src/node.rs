@@ -1,0 +1,80 @@
+//! A broker over memory carriers, without sockets: frames go into its session, answers come out.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+use klamm_broker::{AllowClients, Answer, Broker, BrokerConfig, PartitionShard, Session};
+use klamm_cluster::{Cluster, Command};
+use klamm_env::Env;
+use klamm_model::{Epoch, ShardId, StorageClass};
+use klamm_shard::{Image, Partitions, Shard, ShardConfig};
+use klamm_store::memory::MemoryStore;
+
+use crate::request;
+
+/// The tail's budget in bytes; also what the readers of a bench are served from.
+pub const TAIL_BYTES: usize = 64 << 20;
+
+/// A shard's settings over memory.
+pub fn shard_config(shard: ShardId) -> ShardConfig {
+    ShardConfig { shard, broker: 1, file_bytes: 64 << 20, epoch_above: Epoch(0) }
+}
+
+fn broker_config() -> BrokerConfig {
+    BrokerConfig {
+        id: 1,
+        advertised: None,
+        auto_create_topics: false,
+        partitions_default: 1,
+        replication_factor_default: 1,
+        message_bytes_max: 2 << 20,
+        storage_class: StorageClass::Memory,
+        producer_expiration_ms: 86_400_000,
+        fetch_bytes_max: 64 << 20,
+        fetch_sessions_max: 16,
+    }
+}
+
+/// A partition shard over memory, serving.
+pub async fn partition_shard(env: &Env, id: ShardId) -> PartitionShard {
+    let store = MemoryStore::open(id);
+    let (view, filler) = Partitions::new(Arc::clone(&store.segments), TAIL_BYTES);
+    let shard = Shard::start(env.clone(), store, shard_config(id), filler);
+    shard.ready().await.expect("memory serves");
+    PartitionShard { shard, view }
+}
+
+/// A session with a broker that has one topic, `bench`, of the memory class.
+pub async fn session(partitions: i32) -> Session {
+    let env = Env::os();
+    let (image, view) = Image::<Cluster>::new();
+    let cluster = Shard::start(
+        env.clone(),
+        MemoryStore::open(ShardId::CLUSTER),
+        shard_config(ShardId::CLUSTER),
+        view,
+    );
+    cluster.ready().await.expect("memory serves");
+    cluster.ask(Command::Begin { id: [1; 16] }).await.expect("the cluster begins");
+    let ids: Vec<_> = image.load().shards().map(|(id, _)| id).collect();
+    let mut shards = BTreeMap::new();
+    for id in ids {
+        shards.insert(id, partition_shard(&env, id).await);
+    }
+    let broker = Broker::new(broker_config(), env, Arc::new(AllowClients), cluster, image, shards);
+    broker.start().await.expect("the broker starts");
+    let mut session = Session::open(Arc::new(broker), SocketAddr::from(([127, 0, 0, 1], 9092)));
+    call(&mut session, request::body(request::create("bench", partitions, "memory"))).await;
+    session
+}
+
+/// Sends a frame and gives the answer's segments.
+///
+/// # Panics
+/// If the broker answers nothing, or closes.
+pub async fn call(session: &mut Session, frame: Bytes) -> Vec<Bytes> {
+    match session.call(frame).1.await {
+        Answer::Frame(segments) => segments,
+        other => panic!("no answer: {other:?}"),
+    }
+}

@@ -1,0 +1,22 @@
+//! The protocol against the running broker, by our own codec: what real clients send rarely or never. Runs against the
+//! broker at `KLAMM_CONFORMANCE_BOOTSTRAP` too, but for tests of `klamm`'s own configuration.
+#![allow(clippy::disallowed_methods)] // Drives real processes from outside; nothing here is simulated.
+
+mod by_id;
+mod fetching;
+mod listing;
+mod memory;
+mod pipelining;
+mod producing;
+mod sessions;
+mod topics;
+mod versions;
+
+use klamm_conformance::{Broker, Raw};
+
+/// A broker and a connection to it.
+fn pair() -> (Broker, Raw) {
+    let broker = Broker::start();
+    let raw = Raw::connect(broker.addr());
+    (broker, raw)
+}

@@ -1,0 +1,121 @@
+//! No reply before its entry is durable; a fenced owner acknowledges nothing more.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use klamm_env::Env;
+use klamm_model::{Epoch, Slot};
+use klamm_store::{
+    AppendError, Claim, Entry, EntryKind, Head, Journal, Nonce, ReadError, ShardStore, Tail, TrimError,
+    Written, acquire,
+};
+use tokio::{sync::Semaphore, time::timeout};
+
+use super::{SHARD, memory, produce, serve};
+use crate::{Ack, ShardError, tests::batch};
+
+/// A journal that writes at once, but says that records are durable only when it is permitted to.
+struct Gated {
+    inner: Arc<dyn Journal>,
+    permits: Semaphore,
+}
+
+#[async_trait]
+impl Journal for Gated {
+    async fn append(&self, entry: Entry, written: Written) -> Result<(), AppendError> {
+        let gated = entry.header.kind == EntryKind::Records;
+        self.inner.append(entry, written).await?;
+        if gated {
+            self.permits.acquire().await.expect("never closed").forget();
+        }
+        Ok(())
+    }
+    async fn read(&self, from: Slot, bytes_max: usize) -> Result<Vec<Entry>, ReadError> {
+        self.inner.read(from, bytes_max).await
+    }
+    async fn tail(&self) -> Result<Tail, ReadError> {
+        self.inner.tail().await
+    }
+    async fn head(&self) -> Result<Option<Head>, ReadError> {
+        self.inner.head().await
+    }
+    async fn trim(&self, head: Head) -> Result<(), TrimError> {
+        self.inner.trim(head).await
+    }
+}
+
+fn gated() -> (ShardStore, Arc<Gated>) {
+    let store = memory();
+    let gate = Arc::new(Gated { inner: Arc::clone(&store.journal), permits: Semaphore::new(1) });
+    (ShardStore { journal: Arc::clone(&gate) as Arc<dyn Journal>, ..store }, gate)
+}
+
+const SOON: Duration = Duration::from_millis(30);
+
+#[tokio::test]
+async fn nothing_is_told_or_shown_before_it_is_durable() {
+    let (store, gate) = gated();
+    let served = serve(&store, 1 << 30, 1 << 20).await;
+    served.create(1).await; // takes the one permit
+
+    let first = served.send(0, batch("a", 0, Some((1, 0))));
+    tokio::pin!(first);
+    assert!(timeout(SOON, &mut first).await.is_err(), "not durable");
+    assert_eq!(served.view(0).watermarks().high_watermark, 0, "not shown");
+    // A duplicate and a refusal are decided on what is not durable yet: they wait too.
+    let duplicate = served.send(0, batch("a", 0, Some((1, 0))));
+    let refused = served.send(0, batch("z", 0, Some((1, 9))));
+    tokio::pin!(duplicate, refused);
+    assert!(timeout(SOON, &mut duplicate).await.is_err());
+    assert!(timeout(SOON, &mut refused).await.is_err());
+    gate.permits.add_permits(1);
+    assert_eq!(first.await.unwrap().unwrap().base_offset, 0);
+    assert_eq!(duplicate.await.unwrap().unwrap().base_offset, 0);
+    assert!(refused.await.unwrap().is_err());
+    assert_eq!(served.view(0).watermarks().high_watermark, 1);
+}
+
+#[tokio::test]
+async fn written_is_told_before_durable() {
+    let (store, _gate) = gated();
+    let served = serve(&store, 1 << 30, 1 << 20).await;
+    served.create(1).await;
+    let replies = served.shard.submit(vec![produce(0, batch("a", 0, None))], Ack::Written);
+    assert!(
+        timeout(Duration::from_secs(5), replies).await.expect("acks=1 does not wait for the sync").is_ok()
+    );
+    assert_eq!(served.view(0).watermarks().high_watermark, 0, "readers see what is durable only");
+}
+
+#[tokio::test]
+async fn appends_are_pipelined() {
+    let (store, gate) = gated();
+    let served = serve(&store, 1 << 30, 1 << 20).await;
+    served.create(1).await;
+    let sends: Vec<_> = (0..10).map(|i| served.send(0, batch(&format!("{i}"), 0, None))).collect();
+    let all = futures_util::future::join_all(sends);
+    tokio::pin!(all);
+    assert!(timeout(SOON, &mut all).await.is_err());
+    gate.permits.add_permits(100);
+    let offsets: Vec<_> = all.await.into_iter().map(|sent| sent.unwrap().unwrap().base_offset).collect();
+    assert_eq!(offsets, (0..10).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_fenced_owner_acknowledges_nothing_and_loads_again() {
+    let store = memory();
+    let served = serve(&store, 1 << 30, 1 << 20).await;
+    served.create(1).await;
+    served.write(0, "mine").await;
+    let nonce = Nonce(Env::os().entropy.bytes16());
+    let claim = Claim { shard: SHARD, writer: 2, nonce, time_ms: 0, epoch_above: Epoch(0) };
+    let other = acquire(&*store.journal, claim).await.unwrap();
+    assert_eq!(other.epoch, Epoch(2));
+    assert_eq!(served.send(0, batch("lost", 0, None)).await, Err(ShardError::NotServing));
+    // It takes over in turn, with what was acknowledged and no more.
+    super::eventually(async || served.send(0, batch("later", 0, None)).await.is_ok()).await;
+    let values = served.values(0, 0).await;
+    assert_eq!(values[0], "mine");
+    assert!(!values.contains(&"lost".to_owned()));
+    assert!(served.view(0).epoch_of(1).unwrap() > Epoch(2));
+}

@@ -1,0 +1,74 @@
+//! Restarts, checkpoints, deletions.
+
+use klamm_partition::{Command, ProduceError, SequenceError};
+
+use super::{TOPIC, eventually, memory, partition, serve};
+use crate::tests::batch;
+
+#[tokio::test]
+async fn a_restart_finds_everything_again() {
+    let store = memory();
+    let mut want = Vec::new();
+    for start in 0..5 {
+        let served = serve(&store, 3000, 2000).await;
+        assert_eq!(served.epoch.0, start + 1, "each owner has a new epoch");
+        served.create(1).await;
+        for number in 0..30 {
+            let value = format!("{start}-{number}-{}", "x".repeat(100));
+            assert_eq!(served.write(0, &value).await, want.len() as i64);
+            want.push(value);
+        }
+        assert_eq!(served.values(0, 0).await, want);
+        served.shard.stop().await;
+    }
+    assert!(store.journal.head().await.unwrap().is_some(), "checkpoints were made");
+    let served = serve(&store, 3000, 0).await;
+    assert_eq!(served.values(0, 0).await, want);
+    assert_eq!(served.view(0).watermarks().high_watermark, 150);
+    assert_eq!(served.view(0).epoch_of(0).unwrap().0, 1);
+    assert_eq!(served.view(0).epoch_of(149).unwrap().0, 5);
+}
+
+#[tokio::test]
+async fn producers_are_remembered_over_checkpoints_and_restarts() {
+    let store = memory();
+    let served = serve(&store, 1000, 0).await;
+    served.create(1).await;
+    for sequence in 0..20 {
+        let value = format!("{sequence:0>100}");
+        served.send(0, batch(&value, 0, Some((5, sequence)))).await.unwrap().unwrap();
+    }
+    eventually(async || store.journal.head().await.unwrap().is_some()).await;
+    served.shard.stop().await;
+    let served = serve(&store, 1000, 0).await;
+    let again = served.send(0, batch(&format!("{:0>100}", 18), 0, Some((5, 18)))).await.unwrap();
+    assert_eq!(again.unwrap().base_offset, 18);
+    let gap = served.send(0, batch("gap", 0, Some((5, 21)))).await.unwrap();
+    assert_eq!(gap, Err(ProduceError::Sequence(SequenceError::OutOfOrder { expected: 20, got: 21 })));
+    assert_eq!(served.view(0).watermarks().high_watermark, 20);
+}
+
+#[tokio::test]
+async fn a_dropped_topic_gives_its_files_back() {
+    let store = memory();
+    let served = serve(&store, 2000, 0).await;
+    served.create(1).await;
+    for number in 0..200 {
+        served.write(0, &format!("{number:0>100}")).await;
+    }
+    eventually(async || store.segments.list().await.unwrap().len() > 1).await;
+    let view = served.view(0);
+    served.shard.ask(Command::Drop { topic: TOPIC }).await.unwrap();
+    assert!(served.partitions.get(partition(0)).is_none());
+    assert_eq!(served.partitions.read(&view, 0, 1, true).await.err(), Some(crate::ReadError::Dropped));
+    assert_eq!(served.send(0, batch("v", 0, None)).await.unwrap(), Err(ProduceError::UnknownPartition));
+    // What the head has passed goes at once, the rest with the next checkpoints.
+    served.create(1).await;
+    eventually(async || {
+        served.write(0, &"y".repeat(100)).await;
+        let live = store.segments.list().await.unwrap();
+        live.iter().all(|info| info.extents.iter().all(|extent| extent.last_offset < 200)) && live.len() <= 6
+    })
+    .await;
+    assert_eq!(served.values(0, 0).await.len(), served.view(0).watermarks().high_watermark as usize);
+}

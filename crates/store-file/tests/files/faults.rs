@@ -1,0 +1,277 @@
+//! A disk over the disk that fails, or waits, on request.
+
+use std::{
+    future::poll_fn,
+    io::{self, IoSlice},
+    path::Path,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::Poll,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use klamm_env::{Disk, File, FolderLock, OpenMode, OsDisk};
+use klamm_model::Slot;
+use klamm_store::{Driver, Name, PutError, Segments, Written};
+use klamm_store_file::{FileStore, Opened};
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+use crate::temp::{SHARD, Temp, entry, get, key, keys, put, small};
+
+#[derive(Default)]
+struct Faults {
+    sync_error: AtomicBool,
+    write_error: AtomicBool,
+    /// What allocations and writes beyond may have in all.
+    full: AtomicBool,
+    /// A write stops after so many bytes and says that the disk is full.
+    write_full_after: AtomicU64,
+    /// Syncs wait for permits.
+    held: Mutex<Option<Arc<Semaphore>>>,
+    syncs: AtomicU64,
+}
+
+struct FaultyDisk(OsDisk, Arc<Faults>);
+struct FaultyFile(Arc<dyn File>, Arc<Faults>);
+
+#[async_trait]
+impl Disk for FaultyDisk {
+    async fn create_folder(&self, path: &Path) -> io::Result<()> {
+        self.0.create_folder(path).await
+    }
+    async fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
+        self.0.list(folder).await
+    }
+    async fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.0.read(path).await
+    }
+    async fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.0.replace(path, bytes).await
+    }
+    async fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.rename(from, to).await
+    }
+    async fn remove(&self, path: &Path) -> io::Result<()> {
+        self.0.remove(path).await
+    }
+    async fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(FaultyFile(self.0.open(path, mode).await?, Arc::clone(&self.1))))
+    }
+    async fn lock(&self, folder: &Path) -> io::Result<Box<dyn FolderLock>> {
+        self.0.lock(folder).await
+    }
+}
+
+#[async_trait]
+impl File for FaultyFile {
+    fn write_at(&self, position: u64, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+        if self.1.write_error.load(Ordering::Relaxed) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        let after = self.1.write_full_after.swap(0, Ordering::Relaxed);
+        if after > 0 {
+            let some: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).take(after as usize).collect();
+            self.0.write_at(position, &mut [IoSlice::new(&some)])?;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.0.write_at(position, slices)
+    }
+    async fn read_at(&self, position: u64, bytes: usize) -> io::Result<Bytes> {
+        self.0.read_at(position, bytes).await
+    }
+    async fn sync_data(&self) -> io::Result<()> {
+        let held = self.1.held.lock().clone();
+        if let Some(held) = held {
+            held.acquire().await.unwrap().forget();
+        }
+        self.1.syncs.fetch_add(1, Ordering::Relaxed);
+        if self.1.sync_error.load(Ordering::Relaxed) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        self.0.sync_data().await
+    }
+    async fn size(&self) -> io::Result<u64> {
+        self.0.size().await
+    }
+    async fn allocate(&self, bytes: u64) -> io::Result<()> {
+        if self.1.full.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.0.allocate(bytes).await
+    }
+    async fn truncate(&self, bytes: u64) -> io::Result<()> {
+        self.0.truncate(bytes).await
+    }
+}
+
+type Messages = Arc<Mutex<Vec<String>>>;
+
+async fn open(temp: &Temp) -> (Opened, Arc<Faults>, Messages) {
+    let (faults, messages) = (Arc::new(Faults::default()), Messages::default());
+    let fatal = {
+        let messages = Arc::clone(&messages);
+        Arc::new(move |message| messages.lock().push(message))
+    };
+    let disk = Arc::new(FaultyDisk(OsDisk, Arc::clone(&faults)));
+    let opened = FileStore::open(disk, temp.path(), SHARD, small(), fatal).await.unwrap();
+    put(&opened.files, &entry(1, 0, b"first")).await.unwrap();
+    (opened, faults, messages)
+}
+
+/// Polls once: what the future does before it waits is done.
+async fn start<T>(future: &mut Pin<Box<impl Future<Output = T>>>) -> Option<T> {
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+async fn settle() {
+    tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+}
+
+#[tokio::test]
+async fn a_sync_error_ends_everything() {
+    let temp = Temp::new();
+    let (opened, faults, messages) = open(&temp).await;
+    let store = &opened.files;
+    faults.sync_error.store(true, Ordering::Relaxed);
+    let entries: Vec<_> = (1..9).map(|slot| entry(1, slot, b"x")).collect();
+    let puts = futures_util::future::join_all(entries.iter().map(|entry| put(store, entry))).await;
+    assert!(puts.iter().all(|put| matches!(put, Err(PutError::Refused(_)))), "{puts:?}");
+    faults.sync_error.store(false, Ordering::Relaxed);
+    let late = put(store, &entry(1, 9, b"late")).await;
+    assert!(matches!(late, Err(PutError::Refused(_))), "a sync is never retried: {late:?}");
+    let again = put(store, &entries[0]).await;
+    assert!(matches!(again, Err(PutError::Refused(_))), "nor is anything believed: {again:?}");
+    assert!(store.roll(Slot(9)).await.is_err());
+    let messages = messages.lock();
+    assert!(
+        matches!(&messages[..], [one] if one.contains("cannot make") && one.contains(".log")),
+        "{messages:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_write_error_ends_everything() {
+    let temp = Temp::new();
+    let (opened, faults, messages) = open(&temp).await;
+    faults.write_error.store(true, Ordering::Relaxed);
+    let refused = put(&opened.files, &entry(1, 1, b"x")).await;
+    assert!(matches!(refused, Err(PutError::Refused(_))), "{refused:?}");
+    assert_eq!(messages.lock().len(), 1);
+    assert!(get(&opened.files, key(1, 1)).await.is_none());
+}
+
+#[tokio::test]
+async fn many_puts_share_a_sync_and_none_is_answered_before_it() {
+    let temp = Temp::new();
+    let (opened, faults, _) = open(&temp).await;
+    let store = &opened.files;
+    settle().await;
+    let gate = Arc::new(Semaphore::new(0));
+    *faults.held.lock() = Some(Arc::clone(&gate));
+    let before = faults.syncs.load(Ordering::Relaxed);
+    let entries: Vec<_> = (1..=64).map(|slot| entry(1, slot, b"x")).collect();
+    let mut puts = Vec::new();
+    let mut tokens = Vec::new();
+    for entry in &entries {
+        let (written, told) = Written::channel();
+        let mut put = Box::pin(store.put(Name::Entry(entry.header.key), entry.encode(), written));
+        assert!(start(&mut put).await.is_none());
+        puts.push(put);
+        tokens.push(told);
+    }
+    for mut told in tokens {
+        told.try_recv().expect("written in the first poll");
+    }
+    assert_eq!(keys(store).await.len(), 65, "what is written can be read");
+    settle().await;
+    for put in &mut puts {
+        assert!(start(put).await.is_none(), "not durable yet");
+    }
+    // The same put again: it exists, but nobody may take that for durable yet.
+    let mut again = Box::pin(put(store, &entries[0]));
+    assert!(start(&mut again).await.is_none());
+    gate.add_permits(100);
+    for put in puts {
+        put.await.unwrap();
+    }
+    assert!(matches!(again.await, Err(PutError::Exists)));
+    assert!(faults.syncs.load(Ordering::Relaxed) - before <= 2);
+}
+
+#[tokio::test]
+async fn a_put_whose_future_is_dropped_takes_effect() {
+    let temp = Temp::new();
+    let (opened, faults, _) = open(&temp).await;
+    let store = &opened.files;
+    settle().await;
+    let gate = Arc::new(Semaphore::new(0));
+    *faults.held.lock() = Some(Arc::clone(&gate));
+    let mut dropped = Box::pin(async { put(store, &entry(1, 1, b"x")).await });
+    assert!(start(&mut dropped).await.is_none());
+    drop(dropped);
+    gate.add_permits(100);
+    put(store, &entry(1, 2, b"y")).await.unwrap();
+    assert_eq!(keys(store).await, [(1, 0), (1, 1), (1, 2)]);
+}
+
+#[tokio::test]
+async fn a_full_disk_shrinks_the_room_and_space_brings_it_back() {
+    let temp = Temp::new();
+    let (opened, faults, messages) = open(&temp).await;
+    let store = &opened.files;
+    settle().await;
+    assert!(store.room() > 100 << 10, "this file and the next one: {}", store.room());
+    faults.full.store(true, Ordering::Relaxed);
+    store.roll(Slot(1)).await.expect("the spare was there");
+    settle().await;
+    let room = store.room();
+    assert!((40 << 10..50 << 10).contains(&room), "a file without the reserve of a quarter: {room}");
+    put(store, &entry(1, 1, &vec![1; room as usize - 96])).await.unwrap();
+    assert_eq!(store.room(), 0);
+    put(store, &entry(1, 2, &[2; 1000])).await.expect("the reserve is there for those who need it");
+    let refused = put(store, &entry(1, 3, &[3; 60_000])).await;
+    assert!(matches!(refused, Err(PutError::Refused(_))), "{refused:?}");
+    assert!(store.roll(Slot(3)).await.is_err(), "no space for a next file");
+    put(store, &entry(1, 3, b"small")).await.expect("a refused roll changes nothing");
+    faults.full.store(false, Ordering::Relaxed);
+    for _ in 0..40 {
+        if store.room() > 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(store.room() > 64 << 10, "it recovers when asked: {}", store.room());
+    put(store, &entry(1, 4, &[3; 100_000])).await.unwrap();
+    assert!(messages.lock().is_empty(), "nothing of it is fatal");
+    opened.files.close().await;
+    let opened = temp.open().await;
+    assert_eq!(keys(&opened.files).await.len(), 5);
+    opened.files.close().await;
+}
+
+#[tokio::test]
+async fn a_write_that_breaks_off_leaves_no_garbage() {
+    for after in [1, 50, 96, 150] {
+        let temp = Temp::new();
+        let (opened, faults, messages) = open(&temp).await;
+        let store = &opened.files;
+        faults.write_full_after.store(after, Ordering::Relaxed);
+        let refused = put(store, &entry(1, 1, &[9; 200])).await;
+        assert!(matches!(refused, Err(PutError::Refused(_))), "{refused:?}");
+        put(store, &entry(1, 1, b"x")).await.unwrap();
+        assert!(messages.lock().is_empty());
+        opened.files.close().await;
+        let opened = temp.open().await;
+        assert_eq!((keys(&opened.files).await.len(), opened.report.torn_bytes), (2, 0));
+        opened.files.close().await;
+    }
+}

@@ -1,0 +1,147 @@
+//! The driver over any object store. Invariant: Ok only after the store's own Ok; `Exists` only when the store said so;
+//! whatever else happens to a put is `Unknown`, unless the store can't have done it.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
+use klamm_model::Slot;
+use klamm_store::{Driver, DriverError, Key, Listing, Name, PutError, Value, Written, value_bytes};
+use object_store::{
+    Error, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, path::Path,
+};
+use tokio::time::{error::Elapsed, timeout};
+
+use crate::names;
+
+/// How long a call may take, apart from the time that its bytes need.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+/// The slowest transfer that is waited for: 4 MiB/s.
+const BYTES_PER_MS_MIN: u64 = 4 << 10;
+
+/// A shard's objects.
+#[derive(Debug)]
+pub struct ObjectDriver {
+    store: Arc<dyn ObjectStore>,
+    prefix: Path,
+    deadline: Duration,
+}
+
+impl ObjectDriver {
+    /// A driver for the objects under a prefix, with the usual deadline.
+    pub fn new(store: Arc<dyn ObjectStore>, prefix: Path) -> Self {
+        Self { store, prefix, deadline: DEADLINE }
+    }
+
+    /// With another deadline for each call.
+    pub fn with_deadline(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
+    async fn within<T>(&self, bytes: u64, call: impl Future<Output = T> + Send) -> Result<T, Elapsed> {
+        timeout(self.deadline + Duration::from_millis(bytes / BYTES_PER_MS_MIN), call).await
+    }
+
+    /// The objects to look at for a listing. The store may list more than asked for, and in any order.
+    fn objects(&self, listing: Listing) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        match listing {
+            Listing::Heads => self.store.list(Some(&names::heads(&self.prefix))),
+            // Takeovers and the untrimmed journal: no more than a scan reads anyway.
+            Listing::EntriesBelow(_) => self.store.list(Some(&names::entries(&self.prefix))),
+            Listing::EntriesFrom(Key { epoch, slot }) => {
+                let folder = names::epoch(&self.prefix, epoch);
+                match slot.0.checked_sub(1) {
+                    None => self.store.list(Some(&folder)),
+                    Some(before) => {
+                        let before = Name::Entry(Key { epoch, slot: Slot(before) });
+                        self.store.list_with_offset(Some(&folder), &names::path(&self.prefix, before))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn failed(what: &'static str) -> impl Fn(Error) -> DriverError {
+    move |error| DriverError::new(what, error)
+}
+
+fn late(what: &'static str) -> impl Fn(Elapsed) -> DriverError {
+    move |_| DriverError::new(what, "no answer in time")
+}
+
+fn put_error(error: Error) -> PutError {
+    match error {
+        Error::AlreadyExists { .. } => PutError::Exists,
+        Error::NotSupported { .. }
+        | Error::NotImplemented { .. }
+        | Error::InvalidPath { .. }
+        | Error::PermissionDenied { .. }
+        | Error::Unauthenticated { .. }
+        | Error::UnknownConfigurationKey { .. } => PutError::Refused(error.to_string()),
+        // A store may answer a race of two creates with a conflict; who won is found by reading back.
+        other => PutError::Unknown(other.to_string()),
+    }
+}
+
+fn wanted(listing: Listing, name: Name) -> bool {
+    match (listing, name) {
+        (Listing::Heads, Name::Head(_)) => true,
+        (Listing::EntriesBelow(slot), Name::Entry(key)) => key.slot < slot,
+        (Listing::EntriesFrom(from), Name::Entry(key)) => key.epoch == from.epoch && key.slot >= from.slot,
+        _ => false,
+    }
+}
+
+#[async_trait]
+impl Driver for ObjectDriver {
+    async fn put(&self, name: Name, value: Value, _: Written) -> Result<(), PutError> {
+        let (path, bytes) = (names::path(&self.prefix, name), value_bytes(&value) as u64);
+        let options = PutOptions::from(PutMode::Create);
+        let put = self.store.put_opts(&path, PutPayload::from_iter(value), options);
+        match self.within(bytes, put).await {
+            Ok(answer) => answer.map(drop).map_err(put_error),
+            Err(_) => Err(PutError::Unknown(format!("put {path}: no answer in time"))),
+        }
+    }
+
+    async fn get(&self, name: Name) -> Result<Option<Value>, DriverError> {
+        let path = names::path(&self.prefix, name);
+        let object = match self.within(0, self.store.get(&path)).await.map_err(late("get"))? {
+            Ok(object) => object,
+            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(failed("get")(error)),
+        };
+        let bytes = object.meta.size;
+        match self.within(bytes, object.bytes()).await.map_err(late("get"))? {
+            Ok(bytes) => Ok(Some(vec![bytes])),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(failed("get")(error)),
+        }
+    }
+
+    async fn list(&self, listing: Listing) -> Result<Vec<Name>, DriverError> {
+        let (mut objects, mut found) = (self.objects(listing), Vec::new());
+        while let Some(object) = self.within(0, objects.try_next()).await.map_err(late("list"))?.transpose() {
+            let object = object.map_err(failed("list"))?;
+            found.extend(names::name(&self.prefix, &object.location).filter(|name| wanted(listing, *name)));
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    async fn delete(&self, names: &[Name]) -> Result<(), DriverError> {
+        let paths: Vec<_> = names.iter().map(|name| Ok(names::path(&self.prefix, *name))).collect();
+        let mut deleted = self.store.delete_stream(stream::iter(paths).boxed());
+        let mut result = Ok(());
+        // One that fails stops none of the others.
+        while let Some(one) = self.within(0, deleted.next()).await.map_err(late("delete"))? {
+            match one {
+                Ok(_) | Err(Error::NotFound { .. }) => {}
+                Err(error) => result = Err(failed("delete")(error)),
+            }
+        }
+        result
+    }
+}

@@ -1,0 +1,182 @@
+//! The whole disk: names, locks, what is under way, and the faults.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+
+use super::content::{Content, Fate};
+use crate::{Dice, Log};
+
+/// What is asked of a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "they are the calls of env::Disk and env::File")]
+pub enum Op {
+    Folder,
+    List,
+    Read,
+    Replace,
+    Rename,
+    Remove,
+    Open,
+    Create,
+    Sync,
+    Allocate,
+    Truncate,
+}
+
+/// Where the disk is to stand still.
+#[derive(Debug, Clone, Copy)]
+pub struct Trap {
+    /// At which kind of operation; None for any that changes something.
+    pub op: Option<Op>,
+    /// At which of them, from 0.
+    pub after: u64,
+}
+
+/// How a broker ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crash {
+    /// The process: what was written is there, though not durable.
+    Kill,
+    /// The machine.
+    PowerCut,
+}
+
+/// What became of unsynced writes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Damage {
+    /// Writes of which nothing is left.
+    pub lost: u64,
+    /// Writes that are whole.
+    pub kept: u64,
+    /// Writes of which some sectors are left.
+    pub torn: u64,
+}
+
+/// How long operations take, in milliseconds: up to this, most of them.
+#[derive(Debug)]
+struct Pace {
+    sync_ms_max: u64,
+    change_ms_max: u64,
+}
+
+pub(super) struct State {
+    pub(super) files: BTreeMap<PathBuf, Arc<Mutex<Content>>>,
+    pub(super) folders: BTreeSet<PathBuf>,
+    /// Names that a power cut may take back.
+    pub(super) unsynced_names: BTreeSet<PathBuf>,
+    pub(super) locks: BTreeSet<PathBuf>,
+    pub(super) generation: u64,
+    pub(super) trap: Option<Trap>,
+    pub(super) frozen: bool,
+    pace: Pace,
+    dice: Dice,
+    log: Log,
+}
+
+impl State {
+    pub(super) fn new(mut dice: Dice, log: Log) -> Self {
+        let sync_ms_max = *dice.pick(&[1, 3, 10, 30]);
+        Self {
+            files: BTreeMap::new(),
+            folders: BTreeSet::new(),
+            unsynced_names: BTreeSet::new(),
+            locks: BTreeSet::new(),
+            generation: 0,
+            trap: None,
+            frozen: false,
+            pace: Pace { sync_ms_max, change_ms_max: sync_ms_max.min(5) },
+            dice,
+            log,
+        }
+    }
+
+    /// Refuses what comes from an earlier mount.
+    pub(super) fn check(&self, generation: u64, path: &Path) -> io::Result<()> {
+        if generation == self.generation {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("{} is of a broker that is gone", path.display())))
+    }
+
+    pub(super) fn unmount(&mut self) {
+        self.generation += 1;
+        self.locks.clear();
+        self.frozen = false;
+        self.trap = None;
+    }
+
+    /// How long the operation takes, in milliseconds, and whether it has its effect although it springs the trap.
+    pub(super) fn begin(&mut self, generation: u64, op: Op, path: &Path) -> io::Result<(u64, bool)> {
+        self.check(generation, path)?;
+        self.log.note("disk", format_args!("{op:?} {}", path.display()));
+        let pause = match op {
+            Op::List | Op::Open | Op::Read => u64::from(self.dice.one_in(8)),
+            Op::Sync => self.dice.within(0..self.pace.sync_ms_max + 1),
+            _ => self.dice.within(0..self.pace.change_ms_max + 1),
+        };
+        let changes = !matches!(op, Op::List | Op::Open | Op::Read);
+        let caught = self.trap.filter(|trap| trap.op.map_or(changes, |wanted| wanted == op));
+        let mut dies = false;
+        if let Some(Trap { op, after }) = caught {
+            self.trap = after.checked_sub(1).map(|after| Trap { op, after });
+            if after == 0 {
+                self.frozen = true;
+                dies = self.dice.one_in(2);
+                self.log.note("disk", format_args!("stands still, with{} that effect", if dies { "" } else { "out" }));
+            }
+        }
+        Ok((pause, dies))
+    }
+
+    /// How long an operation takes after its effect, in milliseconds.
+    pub(super) fn end(&mut self) -> u64 {
+        u64::from(self.dice.one_in(4))
+    }
+
+    pub(super) fn wrote(&self, path: &Path, position: u64, bytes: &[u8]) {
+        let crc = klamm_records::crc32c(bytes);
+        let (path, bytes) = (path.display(), bytes.len());
+        self.log.note("disk", format_args!("Write {path} {position}+{bytes} {crc:08x}"));
+    }
+
+    pub(super) fn list(&self, folder: &Path) -> Option<Vec<String>> {
+        if !self.folders.contains(folder) {
+            return None;
+        }
+        let inside = |path: &&PathBuf| path.parent() == Some(folder);
+        let paths = self.files.keys().filter(inside).chain(self.folders.iter().filter(inside));
+        let mut names: Vec<_> =
+            paths.filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect();
+        names.sort_unstable();
+        Some(names)
+    }
+
+    pub(super) fn crash(&mut self, crash: Crash) -> Damage {
+        let mut damage = Damage::default();
+        if crash == Crash::Kill {
+            return damage;
+        }
+        for name in std::mem::take(&mut self.unsynced_names) {
+            if self.dice.one_in(2) {
+                self.files.remove(&name);
+            }
+        }
+        for (path, content) in &self.files {
+            for fate in content.lock().cut_power(&mut self.dice) {
+                self.log.note("disk", format_args!("{fate:?}: a write into {}", path.display()));
+                match fate {
+                    Fate::Lost => damage.lost += 1,
+                    Fate::Kept => damage.kept += 1,
+                    Fate::Torn => damage.torn += 1,
+                }
+            }
+        }
+        damage
+    }
+}
