@@ -41,8 +41,9 @@ macro_rules! apis {
             match incoming.api {
                 $(ApiKey::$name => Box::pin(async move {
                     let mut decoder = Decoder::new(&incoming.frame);
+                    // Bytes after the request are passed over, as Kafka does: librdkafka 2 sends some with Metadata v12.
                     let request = match incoming.skip_header(&mut decoder)
-                        .and_then(|()| klamm_protocol::$request::decode_all(decoder, incoming.version)) {
+                        .and_then(|()| klamm_protocol::$request::decode(&mut decoder, incoming.version)) {
                         Ok(request) => request,
                         Err(error) => return Answer::Close(format!("a bad {} request: {error}", incoming.api)),
                     };

@@ -1,12 +1,12 @@
 //! Effects of the cluster on other shards: delivered at least once, in order, and closed by a record.
 //! Every effect is idempotent, so a crash between delivery and the record repeats it without harm.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use klamm_cluster::{Command, Effect, EffectKind, OFFSETS_RESERVED};
-use klamm_model::{PartitionId, StorageClass};
+use klamm_model::{PartitionId, ShardId, StorageClass};
 use klamm_partition::Command as PartitionCommand;
-use klamm_shard::ShardError;
+use klamm_shard::{Ack, ShardError};
 use tokio::sync::Mutex;
 
 use crate::Broker;
@@ -54,12 +54,16 @@ impl Broker {
     async fn revive_memory(&self) -> Result<(), ShardError> {
         let image = self.image.load();
         for topic in image.topics().filter(|topic| topic.class == StorageClass::Memory) {
+            let (mut reserve, mut create) = (Vec::new(), BTreeMap::<ShardId, Vec<_>>::new());
             for (index, partition) in (0..).zip(&topic.partitions) {
-                let id = PartitionId { topic: topic.id, index };
                 let (start, end) = (partition.reserved_end, partition.reserved_end + OFFSETS_RESERVED);
-                self.cluster.ask(Command::ReserveOffsets { partition: id, end }).await?;
-                let shard = self.shards.get(&partition.shard).ok_or(ShardError::NotServing)?;
-                let partitions = vec![(index, start, end)];
+                let id = PartitionId { topic: topic.id, index };
+                reserve.push(Command::ReserveOffsets { partition: id, end });
+                create.entry(partition.shard).or_default().push((index, start, end));
+            }
+            self.cluster.submit(reserve, Ack::Durable).await?;
+            for (shard, partitions) in create {
+                let shard = self.shards.get(&shard).ok_or(ShardError::NotServing)?;
                 shard.shard.ask(PartitionCommand::Create { topic: topic.id, partitions }).await?;
             }
         }

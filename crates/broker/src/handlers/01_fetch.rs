@@ -53,10 +53,7 @@ pub(crate) async fn handle<'a>(
             Mode::Full { begin: request.session_epoch == 0 && !named.is_empty() }
         }
         (id, epoch) => match sessions.take(id, epoch) {
-            Ok(mut session) => {
-                change(&mut session.partitions, named.clone(), &request);
-                Mode::Incremental(session)
-            }
+            Ok(session) => Mode::Incremental(session),
             Err(error_code) => return refuse(error_code),
         },
     };
@@ -71,7 +68,8 @@ pub(crate) async fn handle<'a>(
             }
             Ok(respond(&request, session_id, outcomes))
         }
-        Mode::Incremental(session) => {
+        Mode::Incremental(mut session) => {
+            change(&mut session.partitions, named, &request);
             // A fetch that is dropped while it waits leaves the session as it was.
             let mut borrowed = Borrowed { incoming, session: Some(session) };
             let session = borrowed.session.as_mut().expect("put back below");
