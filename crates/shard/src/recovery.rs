@@ -22,8 +22,10 @@ const READ_BYTES: usize = 4 << 20;
 pub(crate) struct Loaded<M> {
     pub(crate) machine: M,
     pub(crate) ownership: Ownership,
-    /// Complete files that are not covered by a checkpoint yet.
+    /// Complete files that are not sealed yet.
     pub(crate) boundaries: Vec<Boundary<M>>,
+    /// The first slot of the active file.
+    pub(crate) file_start: Slot,
 }
 
 /// Why a shard could not be loaded.
@@ -77,11 +79,18 @@ pub(crate) async fn recover<M: Machine, V: View<M>>(
 
     let mut ends: BTreeMap<Slot, _> =
         store.segments.unsealed().into_iter().map(|slots| (slots.end, slots)).collect();
+    // A crash between sealing and its checkpoint leaves sealed files above the head.
     let file_starts: Vec<Slot> =
         above.iter().map(|info| info.slots.end).chain(ends.keys().copied()).collect();
+    let file_start = file_starts.iter().copied().max().unwrap_or(slot);
     let (mut boundaries, mut states) = (Vec::new(), BTreeMap::new());
     while slot <= ownership.takeover {
-        for entry in store.journal.read(slot, READ_BYTES).await? {
+        let entries = store.journal.read(slot, READ_BYTES).await?;
+        if entries.is_empty() {
+            let what = "it was there when the journal was scanned, and is gone".to_owned();
+            return Err(klamm_store::ReadError::Damaged { slot, what }.into());
+        }
+        for entry in entries {
             if file_starts.contains(&entry.header.key.slot) {
                 states.insert(entry.header.key.slot, machine.clone());
             }
@@ -94,7 +103,7 @@ pub(crate) async fn recover<M: Machine, V: View<M>>(
         }
     }
     above.iter().for_each(|info| view.sealed(info));
-    Ok(Loaded { machine, ownership, boundaries })
+    Ok(Loaded { machine, ownership, boundaries, file_start })
 }
 
 fn replay<M: Machine, V: View<M>>(

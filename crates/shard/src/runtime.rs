@@ -163,9 +163,8 @@ struct Owner<'a, M: Machine, V> {
 
 impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
     fn new(context: &'a Context, loaded: Loaded<M>, view: &'a mut V) -> Self {
-        let Loaded { machine, ownership, boundaries } = loaded;
+        let Loaded { machine, ownership, boundaries, file_start } = loaded;
         let trimmed = ownership.head.map_or(Slot(0), |head| head.slot);
-        let file_start = boundaries.last().map_or(trimmed, |boundary| boundary.slots.end);
         Self {
             context,
             view,

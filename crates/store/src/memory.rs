@@ -130,9 +130,7 @@ impl Segments for MemoryStore {
     }
 
     fn unsealed(&self) -> Vec<Range<Slot>> {
-        let state = self.state.lock();
-        let ranges = state.files.windows(2).map(|pair| pair[0]..pair[1]);
-        ranges.filter(|slots| !state.segments.contains_key(&SegmentId(slots.start.0))).collect()
+        self.state.lock().unsealed()
     }
 
     async fn seal(
@@ -141,6 +139,10 @@ impl Segments for MemoryStore {
         batches: Vec<(PartitionId, BatchAt)>,
     ) -> Result<SegmentInfo, SegmentError> {
         let mut state = self.state.lock();
+        if !state.unsealed().contains(&slots) {
+            let what = format!("{slots:?} are not the slots of a complete, unsealed file");
+            return Err(SegmentError::Io(what));
+        }
         let id = SegmentId(slots.start.0);
         let (mut placed, mut bytes) = (Vec::new(), Vec::new());
         for (position, (_, batch)) in batches.iter().enumerate() {
@@ -179,6 +181,11 @@ impl Segments for MemoryStore {
 }
 
 impl State {
+    fn unsealed(&self) -> Vec<Range<Slot>> {
+        let ranges = self.files.windows(2).map(|pair| pair[0]..pair[1]);
+        ranges.filter(|slots| !self.segments.contains_key(&SegmentId(slots.start.0))).collect()
+    }
+
     fn bytes_of(&self, batch: &BatchAt) -> Result<Value, SegmentError> {
         match batch.place {
             Place::Journal { key, at } => {

@@ -72,3 +72,49 @@ async fn a_dropped_topic_gives_its_files_back() {
     .await;
     assert_eq!(served.values(0, 0).await.len(), served.view(0).watermarks().high_watermark as usize);
 }
+
+/// Snapshots that can't be saved: a file is sealed, and its checkpoint never comes.
+struct NoSnapshots;
+
+#[async_trait::async_trait]
+impl klamm_store::Snapshots for NoSnapshots {
+    async fn put(&self, name: &str, _: bytes::Bytes) -> Result<(), klamm_store::SnapshotError> {
+        Err(klamm_store::SnapshotError { name: name.to_owned(), what: "no".to_owned() })
+    }
+    async fn get(&self, name: &str) -> Result<bytes::Bytes, klamm_store::SnapshotError> {
+        Err(klamm_store::SnapshotError { name: name.to_owned(), what: "no".to_owned() })
+    }
+    async fn list(&self) -> Result<Vec<String>, klamm_store::SnapshotError> {
+        Ok(Vec::new())
+    }
+    async fn delete(&self, _: &str) -> Result<(), klamm_store::SnapshotError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_crash_between_sealing_and_its_checkpoint_costs_nothing() {
+    let store = memory();
+    let broken = klamm_store::ShardStore { snapshots: std::sync::Arc::new(NoSnapshots), ..store.clone() };
+    let served = serve(&broken, 2000, 0).await;
+    served.create(1).await;
+    let want: Vec<String> = (0..30).map(|number| format!("{number:0>100}")).collect();
+    for value in &want {
+        served.write(0, value).await;
+    }
+    eventually(async || store.segments.list().await.unwrap().len() == 1).await;
+    served.shard.stop().await;
+    assert!(store.journal.head().await.unwrap().is_none());
+
+    let served = serve(&store, 2000, 0).await;
+    assert_eq!(served.values(0, 0).await, want);
+    for value in &want {
+        served.write(0, value).await;
+    }
+    eventually(async || {
+        served.write(0, "more").await;
+        store.journal.head().await.unwrap().is_some()
+    })
+    .await;
+    assert_eq!(served.values(0, 0).await[..60], [&want[..], &want[..]].concat());
+}
