@@ -31,6 +31,20 @@ pub enum Command {
     CreateTopic(NewTopic),
     /// Forget a topic.
     DeleteTopic(TopicId),
+    /// Give a topic more partitions.
+    AddPartitions {
+        /// The topic.
+        topic: TopicId,
+        /// How many it has afterwards; more than before.
+        total: i32,
+    },
+    /// Replace a topic's own configuration.
+    SetConfigs {
+        /// The topic.
+        topic: TopicId,
+        /// What is set (Some) or taken back (None); the rest stays.
+        changes: BTreeMap<String, Option<String>>,
+    },
     /// Set producer ids aside for a broker.
     ReserveProducerIds {
         /// How many.
@@ -64,6 +78,8 @@ pub enum Reply {
     Created(Result<(), CreateError>),
     /// To [`Command::DeleteTopic`]: whether the topic was there.
     Deleted(bool),
+    /// To [`Command::AddPartitions`] and [`Command::SetConfigs`]: whether the topic is there (and has fewer partitions).
+    Changed(bool),
     /// To [`Command::ReserveProducerIds`]: the first.
     ProducerIds(ProducerId),
     /// To the others.

@@ -1,10 +1,10 @@
 //! Decide and replay of the cluster.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use klamm_machine::{At, Corrupt, Decision, Machine, Now, Pair};
-use klamm_model::{Offset, ShardId, StorageClass};
+use klamm_model::{Offset, ShardId, StorageClass, TopicId};
 
 use crate::{
     Cluster, ClusterRecord, Command, CreateError, Effect, EffectKind, NewTopic, Reply, Shard, Topic,
@@ -26,30 +26,30 @@ impl Cluster {
             return Decision::reply(Reply::Created(Err(CreateError::NameTaken)));
         }
         assert!(new.partitions > 0, "the handler refuses topics without partitions");
-        let reserved_end = match new.class {
+        let partitions = self.place(new.class, new.partitions);
+        let topic = Topic { name: new.name, id: new.id, class: new.class, partitions, configs: new.configs };
+        Decision::record(ClusterRecord::TopicCreated(topic), Reply::Created(Ok(())))
+    }
+
+    /// Shards for new partitions: each goes to the shard of the class that has the fewest.
+    fn place(&self, class: StorageClass, count: i32) -> Vec<TopicPartition> {
+        let reserved_end = match class {
             StorageClass::Memory => OFFSETS_RESERVED,
             StorageClass::Disk => Offset::MAX,
         };
-        // Each partition goes to the shard of the class that has the fewest.
-        let of_class = self.shards.iter().filter(|(_, shard)| shard.class == new.class);
+        let of_class = self.shards.iter().filter(|(_, shard)| shard.class == class);
         let mut shards: Vec<(u32, ShardId)> = of_class.map(|(id, shard)| (shard.partitions, *id)).collect();
         let place = |_| {
             let (load, shard) = shards.iter_mut().min().expect("every class has a shard");
             *load += 1;
             TopicPartition { shard: *shard, reserved_end }
         };
-        let partitions = (0..new.partitions).map(place).collect();
-        let topic = Topic { name: new.name, id: new.id, class: new.class, partitions, configs: new.configs };
-        Decision::record(ClusterRecord::TopicCreated(topic), Reply::Created(Ok(())))
+        (0..count).map(place).collect()
     }
 
     /// Takes a topic in; used by replay and by snapshots.
     pub(crate) fn insert(&mut self, topic: Topic) {
-        for partition in &topic.partitions {
-            if let Some(shard) = self.shards.get_mut(&partition.shard) {
-                shard.partitions += 1;
-            }
-        }
+        self.load(&topic.partitions);
         let old = self.names.insert(topic.name.clone(), topic.id);
         assert!(old.is_none(), "a name is taken once");
         self.topics.insert(topic.id, Arc::new(topic));
@@ -60,17 +60,45 @@ impl Cluster {
         self.next_effect += 1;
     }
 
-    fn owe_creation(&mut self, topic: &Topic) {
-        let mut by_shard = std::collections::BTreeMap::<ShardId, Vec<_>>::new();
-        for (index, partition) in (0..).zip(&topic.partitions) {
-            by_shard.entry(partition.shard).or_default().push((index, 0, partition.reserved_end));
-        }
-        for (shard, partitions) in by_shard {
-            self.owe(Effect { shard, topic: topic.id, kind: EffectKind::Create(partitions) });
+    /// Counts partitions in their shards.
+    fn load(&mut self, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            if let Some(shard) = self.shards.get_mut(&partition.shard) {
+                shard.partitions += 1;
+            }
         }
     }
 
-    fn remove(&mut self, id: klamm_model::TopicId) {
+    fn owe_creation(&mut self, topic: TopicId, first: i32, partitions: &[TopicPartition]) {
+        let mut by_shard = BTreeMap::<ShardId, Vec<_>>::new();
+        for (index, partition) in (first..).zip(partitions) {
+            by_shard.entry(partition.shard).or_default().push((index, 0, partition.reserved_end));
+        }
+        for (shard, partitions) in by_shard {
+            self.owe(Effect { shard, topic, kind: EffectKind::Create(partitions) });
+        }
+    }
+
+    fn add_partitions(&self, id: TopicId, total: i32) -> Decided {
+        let topic = self.topics.get(&id).filter(|topic| (topic.partitions.len() as i64) < i64::from(total));
+        let Some(topic) = topic else { return Decision::reply(Reply::Changed(false)) };
+        let partitions = self.place(topic.class, total - topic.partitions.len() as i32);
+        Decision::record(ClusterRecord::PartitionsAdded { topic: id, partitions }, Reply::Changed(true))
+    }
+
+    fn set_configs(&self, id: TopicId, changes: BTreeMap<String, Option<String>>) -> Decided {
+        let Some(topic) = self.topics.get(&id) else { return Decision::reply(Reply::Changed(false)) };
+        let mut configs = topic.configs.clone();
+        for (key, value) in changes {
+            match value {
+                Some(value) => drop(configs.insert(key, value)),
+                None => drop(configs.remove(&key)),
+            }
+        }
+        Decision::record(ClusterRecord::ConfigsSet { topic: id, configs }, Reply::Changed(true))
+    }
+
+    fn remove(&mut self, id: TopicId) {
         let topic = self.topics.remove(&id).expect("only a topic that is there is deleted");
         self.names.remove(&topic.name);
         let mut shards: Vec<ShardId> = topic.partitions.iter().map(|partition| partition.shard).collect();
@@ -101,6 +129,8 @@ impl Machine for Cluster {
                 Decision::record(ClusterRecord::TopicDeleted(id), Reply::Deleted(true))
             }
             Command::DeleteTopic(_) => Decision::reply(Reply::Deleted(false)),
+            Command::AddPartitions { topic, total } => self.add_partitions(topic, total),
+            Command::SetConfigs { topic, changes } => self.set_configs(topic, changes),
             Command::ReserveProducerIds { count } => {
                 let first = self.next_producer_id;
                 Decision::record(ClusterRecord::ProducerIdsReserved(first + count), Reply::ProducerIds(first))
@@ -130,6 +160,8 @@ impl Machine for Cluster {
                     new.configs.iter().map(|(key, value)| key.len() + value.len() + 8).sum::<usize>();
                 Some(512 + 12 * new.partitions as u64 + configs as u64)
             }
+            Command::AddPartitions { total, .. } => Some(64 + 12 * u64::from(total.unsigned_abs())),
+            Command::SetConfigs { .. } => Some(64 << 10),
             Command::Begin { .. } | Command::ReserveProducerIds { .. } | Command::ReserveOffsets { .. } => {
                 Some(64)
             }
@@ -150,10 +182,22 @@ impl Machine for Cluster {
                 self.shards = shards.iter().map(shard).collect();
             }
             ClusterRecord::TopicCreated(topic) => {
-                self.owe_creation(topic);
+                self.owe_creation(topic.id, 0, &topic.partitions);
                 self.insert(topic.clone());
             }
             ClusterRecord::TopicDeleted(id) => self.remove(*id),
+            ClusterRecord::PartitionsAdded { topic, partitions } => {
+                let known =
+                    Arc::make_mut(self.topics.get_mut(topic).expect("only a topic that is there grows"));
+                let first = known.partitions.len() as i32;
+                known.partitions.extend_from_slice(partitions);
+                self.load(partitions);
+                self.owe_creation(*topic, first, partitions);
+            }
+            ClusterRecord::ConfigsSet { topic, configs } => {
+                let known = self.topics.get_mut(topic).expect("only a topic that is there is configured");
+                Arc::make_mut(known).configs.clone_from(configs);
+            }
             ClusterRecord::ProducerIdsReserved(end) => {
                 assert!(*end > self.next_producer_id, "producer ids are given out once");
                 self.next_producer_id = *end;

@@ -13,6 +13,8 @@ const TOPIC_DELETED: u8 = 3;
 const PRODUCER_IDS: u8 = 4;
 const OFFSETS: u8 = 5;
 const EFFECT_DONE: u8 = 6;
+const PARTITIONS_ADDED: u8 = 7;
+const CONFIGS_SET: u8 = 8;
 
 /// A change of the cluster's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +30,20 @@ pub enum ClusterRecord {
     TopicCreated(Topic),
     /// A topic is gone; its shards owe its removal.
     TopicDeleted(TopicId),
+    /// A topic has more partitions; their shards owe them.
+    PartitionsAdded {
+        /// The topic.
+        topic: TopicId,
+        /// The new ones, after those that it has.
+        partitions: Vec<TopicPartition>,
+    },
+    /// A topic's own configuration was replaced.
+    ConfigsSet {
+        /// The topic.
+        topic: TopicId,
+        /// All of it.
+        configs: BTreeMap<String, String>,
+    },
     /// Producer ids below this one have been given out.
     ProducerIdsReserved(ProducerId),
     /// Offsets of a partition in memory were reserved.
@@ -79,29 +95,41 @@ pub(crate) fn encode_topic(out: &mut PayloadWriter, topic: &Topic) {
     out.bytes(topic.name.as_str().as_bytes());
     out.raw(&topic.id.0);
     encode_class(out, topic.class);
-    out.u32(topic.partitions.len() as u32);
-    for partition in &topic.partitions {
+    encode_partitions(out, &topic.partitions);
+    encode_configs(out, &topic.configs);
+}
+
+fn encode_partitions(out: &mut PayloadWriter, partitions: &[TopicPartition]) {
+    out.u32(partitions.len() as u32);
+    for partition in partitions {
         out.u32(partition.shard.0);
         out.i64(partition.reserved_end);
     }
-    out.u32(topic.configs.len() as u32);
-    for (key, value) in &topic.configs {
+}
+
+fn decode_partitions(input: &mut PayloadReader) -> Result<Vec<TopicPartition>, Corrupt> {
+    let count = input.count(12)?;
+    let partition = |_| Ok(TopicPartition { shard: ShardId(input.u32()?), reserved_end: input.i64()? });
+    (0..count).map(partition).collect()
+}
+
+fn encode_configs(out: &mut PayloadWriter, configs: &BTreeMap<String, String>) {
+    out.u32(configs.len() as u32);
+    for (key, value) in configs {
         out.bytes(key.as_bytes());
         out.bytes(value.as_bytes());
     }
 }
 
+fn decode_configs(input: &mut PayloadReader) -> Result<BTreeMap<String, String>, Corrupt> {
+    let count = input.count(8)?;
+    (0..count).map(|_| Ok((input.text()?, input.text()?))).collect()
+}
+
 pub(crate) fn decode_topic(input: &mut PayloadReader) -> Result<Topic, Corrupt> {
     let name = TopicName::parse(&input.text()?).map_err(|_| Corrupt("a topic's name"))?;
     let (id, class) = (TopicId(input.array()?), decode_class(input)?);
-    let count = input.count(12)?;
-    let partitions =
-        (0..count).map(|_| Ok(TopicPartition { shard: ShardId(input.u32()?), reserved_end: input.i64()? }));
-    let partitions = partitions.collect::<Result<_, Corrupt>>()?;
-    let mut configs = BTreeMap::new();
-    for _ in 0..input.count(8)? {
-        configs.insert(input.text()?, input.text()?);
-    }
+    let (partitions, configs) = (decode_partitions(input)?, decode_configs(input)?);
     Ok(Topic { name, id, class, partitions, configs })
 }
 
@@ -120,6 +148,16 @@ impl Record for ClusterRecord {
             Self::TopicDeleted(id) => {
                 out.u8(TOPIC_DELETED);
                 out.raw(&id.0);
+            }
+            Self::PartitionsAdded { topic, partitions } => {
+                out.u8(PARTITIONS_ADDED);
+                out.raw(&topic.0);
+                encode_partitions(out, partitions);
+            }
+            Self::ConfigsSet { topic, configs } => {
+                out.u8(CONFIGS_SET);
+                out.raw(&topic.0);
+                encode_configs(out, configs);
             }
             Self::ProducerIdsReserved(end) => {
                 out.u8(PRODUCER_IDS);
@@ -142,6 +180,13 @@ impl Record for ClusterRecord {
             BEGUN => Ok(Self::Begun { id: input.array()?, shards: decode_shards(input)? }),
             TOPIC_CREATED => decode_topic(input).map(Self::TopicCreated),
             TOPIC_DELETED => Ok(Self::TopicDeleted(TopicId(input.array()?))),
+            PARTITIONS_ADDED => Ok(Self::PartitionsAdded {
+                topic: TopicId(input.array()?),
+                partitions: decode_partitions(input)?,
+            }),
+            CONFIGS_SET => {
+                Ok(Self::ConfigsSet { topic: TopicId(input.array()?), configs: decode_configs(input)? })
+            }
             PRODUCER_IDS => Ok(Self::ProducerIdsReserved(input.i64()?)),
             OFFSETS => Ok(Self::OffsetsReserved {
                 partition: PartitionId::from_bytes(input.array()?),

@@ -82,6 +82,28 @@ fn ids_and_offsets_are_given_out_once() {
 }
 
 #[test]
+fn topics_grow_and_are_configured() {
+    let mut story = Story::begin();
+    story.create("a", 1, 2, StorageClass::Disk);
+    let topic = TopicId([1; 16]);
+    assert_eq!(story.tell(Command::AddPartitions { topic, total: 2 }), Reply::Changed(false));
+    assert_eq!(story.tell(Command::AddPartitions { topic, total: 5 }), Reply::Changed(true));
+    assert_eq!(story.0.topic(topic).unwrap().partitions.len(), 5);
+    let (_, effect) = story.0.outbox().last().unwrap();
+    assert!(matches!(&effect.kind, EffectKind::Create(new) if new.iter().map(|p| p.0).eq(2..5)));
+    let changes =
+        BTreeMap::from([("retention.ms".to_owned(), None), ("flush.ms".to_owned(), Some("1".to_owned()))]);
+    assert_eq!(story.tell(Command::SetConfigs { topic, changes: changes.clone() }), Reply::Changed(true));
+    assert_eq!(
+        story.0.topic(topic).unwrap().configs,
+        BTreeMap::from([("flush.ms".to_owned(), "1".to_owned())])
+    );
+    story.tell(Command::DeleteTopic(topic));
+    assert_eq!(story.tell(Command::SetConfigs { topic, changes }), Reply::Changed(false));
+    assert_eq!(story.0.shards().map(|(_, shard)| shard.partitions).sum::<u32>(), 0);
+}
+
+#[test]
 fn a_snapshot_is_the_state() {
     let mut story = Story::begin();
     story.create("a", 1, 3, StorageClass::Disk);

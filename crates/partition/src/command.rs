@@ -35,6 +35,13 @@ pub enum Command {
         /// The topic.
         topic: TopicId,
     },
+    /// Forget records before an offset (DeleteRecords, retention).
+    MoveLogStart {
+        /// The partition.
+        partition: PartitionId,
+        /// The first offset that stays; None for the end of the log.
+        to: Option<Offset>,
+    },
     /// Offsets below `end` may be given out.
     Reserve {
         /// The partition.
@@ -72,11 +79,22 @@ pub enum ProduceError {
     Full,
 }
 
+/// Why the log's start was not moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MoveError {
+    /// The shard has no such partition.
+    UnknownPartition,
+    /// Beyond the end of the log.
+    OutOfRange,
+}
+
 /// What the machine answers.
 #[derive(Debug)]
 pub enum Reply {
     /// To [`Command::Produce`].
     Produced(Result<Produced, ProduceError>),
+    /// To [`Command::MoveLogStart`]: the first offset that is there.
+    Moved(Result<Offset, MoveError>),
     /// To the others.
     Done,
     /// The disk is full, and the command needs space.

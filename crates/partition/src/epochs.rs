@@ -11,8 +11,17 @@ pub struct EpochStart {
     pub start_offset: Offset,
 }
 
+/// Forgets what ended before `log_start`; the epoch that holds it begins there.
+pub fn trim(epochs: &mut Vec<EpochStart>, log_start: Offset) {
+    let after = epochs.partition_point(|epoch| epoch.start_offset <= log_start);
+    epochs.drain(..after.saturating_sub(1));
+    if let Some(first) = epochs.first_mut() {
+        first.start_offset = first.start_offset.max(log_start);
+    }
+}
+
 /// Notes that a batch of `epoch` begins at `offset`.
-pub(crate) fn note(epochs: &mut Vec<EpochStart>, epoch: Epoch, offset: Offset) {
+pub fn note(epochs: &mut Vec<EpochStart>, epoch: Epoch, offset: Offset) {
     match epochs.last() {
         Some(last) if last.epoch == epoch => {}
         Some(last) => {

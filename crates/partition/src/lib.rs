@@ -4,7 +4,7 @@
 //! inside a producer's window gets its first offset again. One machine holds all partitions of a shard.
 
 mod command;
-mod epochs;
+pub mod epochs;
 mod machine;
 mod producer;
 mod record;
@@ -13,7 +13,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use command::{Command, Produce, ProduceError, Produced, Reply};
+pub use command::{Command, MoveError, Produce, ProduceError, Produced, Reply};
 pub use epochs::EpochStart;
 pub use machine::Partitions;
 pub use producer::{BATCHES_KEPT, SequenceError};

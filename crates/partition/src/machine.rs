@@ -8,7 +8,8 @@ use klamm_model::{Epoch, Offset, PartitionId, TopicId};
 use klamm_records::PatchedHead;
 
 use crate::{
-    Command, Partition, PartitionRecord, Produce, ProduceError, Produced, Reply, StoredBatch, epochs,
+    Command, MoveError, Partition, PartitionRecord, Produce, ProduceError, Produced, Reply, StoredBatch,
+    epochs,
     producer::{Admission, Producer, Written},
     snapshot,
 };
@@ -84,6 +85,21 @@ impl Partitions {
         Decision::record(PartitionRecord::Batch(batch), done(base_offset, next_offset, append_time_ms))
     }
 
+    fn move_log_start(&self, id: PartitionId, to: Option<Offset>) -> Decision<PartitionRecord, Reply> {
+        let moved = |result| Reply::Moved(result);
+        let Some(partition) = self.get(id) else {
+            return Decision::reply(moved(Err(MoveError::UnknownPartition)));
+        };
+        let to = to.unwrap_or(partition.next_offset);
+        if to < 0 || to > partition.next_offset {
+            return Decision::reply(moved(Err(MoveError::OutOfRange)));
+        }
+        if to <= partition.log_start_offset {
+            return Decision::reply(moved(Ok(partition.log_start_offset)));
+        }
+        Decision::record(PartitionRecord::LogStartMoved { partition: id, to }, moved(Ok(to)))
+    }
+
     fn replay_batch(&mut self, batch: &StoredBatch, at: At) {
         let header = batch.header();
         let slot = self
@@ -135,6 +151,7 @@ impl Machine for Partitions {
                 None => Decision::reply(Reply::Done),
                 Some(_) => Decision::record(PartitionRecord::Dropped { topic }, Reply::Done),
             },
+            Command::MoveLogStart { partition, to } => self.move_log_start(partition, to),
             Command::Reserve { partition, end } => match self.get(partition) {
                 Some(known) if known.reserved_end < end => {
                     Decision::record(PartitionRecord::Reserved { partition, end }, Reply::Done)
@@ -149,7 +166,7 @@ impl Machine for Partitions {
             Command::Produce(produce) => Some(produce.batch.bytes().len() as u64 + 64),
             Command::Create { partitions, .. } => Some(20 * partitions.len() as u64 + 64),
             Command::Reserve { .. } => Some(64),
-            Command::Drop { .. } => None,
+            Command::Drop { .. } | Command::MoveLogStart { .. } => None,
         }
     }
 
@@ -173,6 +190,16 @@ impl Machine for Partitions {
             PartitionRecord::Dropped { topic } => {
                 let ids: Vec<_> = self.partitions.range(all_of(*topic)).map(|(id, _)| *id).collect();
                 ids.iter().for_each(|id| drop(self.partitions.remove(id)));
+            }
+            PartitionRecord::LogStartMoved { partition, to } => {
+                if let Some(partition) = self.partitions.get_mut(partition).map(Arc::make_mut) {
+                    assert!(
+                        *to > partition.log_start_offset && *to <= partition.next_offset,
+                        "log start never goes back"
+                    );
+                    partition.log_start_offset = *to;
+                    epochs::trim(&mut partition.epochs, *to);
+                }
             }
             PartitionRecord::Reserved { partition, end } => {
                 if let Some(partition) = self.partitions.get_mut(partition) {

@@ -11,6 +11,7 @@ const BATCH: u8 = 1;
 const CREATED: u8 = 2;
 const DROPPED: u8 = 3;
 const RESERVED: u8 = 4;
+const LOG_START_MOVED: u8 = 5;
 /// Tag, partition, producer expiry, length: what stands before a batch's own bytes.
 const BATCH_PREFIX_BYTES: usize = 1 + PartitionId::BYTES + 8 + 4;
 
@@ -56,6 +57,13 @@ pub enum PartitionRecord {
         /// The topic.
         topic: TopicId,
     },
+    /// Records before an offset are gone.
+    LogStartMoved {
+        /// The partition.
+        partition: PartitionId,
+        /// The first offset that is there.
+        to: Offset,
+    },
     /// Offsets were reserved.
     Reserved {
         /// The partition.
@@ -90,6 +98,11 @@ impl Record for PartitionRecord {
                 out.u8(DROPPED);
                 out.raw(&topic.0);
             }
+            Self::LogStartMoved { partition, to } => {
+                out.u8(LOG_START_MOVED);
+                out.raw(&partition.to_bytes());
+                out.i64(*to);
+            }
             Self::Reserved { partition, end } => {
                 out.u8(RESERVED);
                 out.raw(&partition.to_bytes());
@@ -121,6 +134,10 @@ impl Record for PartitionRecord {
             RESERVED => {
                 Ok(Self::Reserved { partition: PartitionId::from_bytes(input.array()?), end: input.i64()? })
             }
+            LOG_START_MOVED => Ok(Self::LogStartMoved {
+                partition: PartitionId::from_bytes(input.array()?),
+                to: input.i64()?,
+            }),
             _ => Err(Corrupt("an unknown kind of partition record")),
         }
     }

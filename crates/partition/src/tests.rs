@@ -5,7 +5,9 @@ use klamm_machine::{At, Machine, Now, PayloadReader, PayloadWriter, Record};
 use klamm_model::{Epoch, PartitionId, Slot, TopicId};
 use klamm_records::{BatchBuilder, Codec, Compression, Limits, ValidBatch, single, validate};
 
-use crate::{Command, PartitionRecord, Partitions, Produce, ProduceError, Reply, SequenceError};
+use crate::{
+    Command, EpochStart, MoveError, PartitionRecord, Partitions, Produce, ProduceError, Reply, SequenceError,
+};
 
 const TOPIC: TopicId = TopicId([5; 16]);
 const DAY_MS: i64 = 86_400_000;
@@ -100,6 +102,25 @@ fn a_window_of_five_duplicates() {
     assert_eq!(story.produce(0, batch(Some((7, 0, 12)), 1)), stale);
     assert_eq!(story.produce(0, batch(Some((8, 0, 40)), 1)), Ok(13), "an unknown producer begins anywhere");
     assert_eq!(story.produce(1, batch(Some((7, 0, 0)), 1)), Ok(100), "windows are per partition");
+}
+
+#[test]
+fn the_log_start_moves_forward_only() {
+    let mut story = Story::begin();
+    story.produce(0, batch(None, 10)).unwrap();
+    let id = PartitionId { topic: TOPIC, index: 0 };
+    let mut move_to = |to| match story.tell(Command::MoveLogStart { partition: id, to }) {
+        Reply::Moved(result) => result,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(move_to(Some(4)), Ok(4));
+    assert_eq!(move_to(Some(2)), Ok(4));
+    assert_eq!(move_to(Some(11)), Err(MoveError::OutOfRange));
+    assert_eq!(move_to(Some(-2)), Err(MoveError::OutOfRange));
+    assert_eq!(move_to(None), Ok(10));
+    let partition = story.machine.get(id).unwrap();
+    assert_eq!((partition.log_start_offset, partition.next_offset), (10, 10));
+    assert_eq!(partition.epochs, [EpochStart { epoch: Epoch(3), start_offset: 10 }]);
 }
 
 #[test]

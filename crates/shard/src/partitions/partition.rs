@@ -6,7 +6,7 @@
 use std::{collections::VecDeque, ops::Range};
 
 use klamm_model::{Epoch, Offset, PartitionId, Slot};
-use klamm_partition::EpochStart;
+use klamm_partition::{EpochStart, epochs};
 use klamm_store::{BatchAt, Extent, Place, SegmentId};
 use parking_lot::Mutex;
 
@@ -48,7 +48,7 @@ pub(super) struct State {
     /// All batches that are not sealed.
     pub(super) open: VecDeque<BatchAt>,
     /// The sealed ones, by segment.
-    pub(super) extents: Vec<(SegmentId, Extent)>,
+    pub(super) extents: VecDeque<(SegmentId, Extent)>,
     /// The topic was deleted.
     pub(super) dropped: bool,
 }
@@ -77,7 +77,7 @@ impl PartitionView {
             epochs: Vec::new(),
             tail: VecDeque::new(),
             open: VecDeque::new(),
-            extents: Vec::new(),
+            extents: VecDeque::new(),
             dropped: false,
         };
         Self { id, state: Mutex::new(state), waiters: Waiters::default() }
@@ -120,22 +120,41 @@ impl PartitionView {
 impl State {
     pub(super) fn push(&mut self, batch: BatchAt, epoch: Epoch, served: Served) {
         assert_eq!(batch.base_offset, self.high_watermark, "published batches are contiguous");
-        if self.epochs.last().is_none_or(|last| last.epoch < epoch) {
-            self.epochs.push(EpochStart { epoch, start_offset: batch.base_offset });
-        }
+        epochs::note(&mut self.epochs, epoch, batch.base_offset);
         self.high_watermark = batch.last_offset + 1;
         self.open.push_back(batch);
         let Range { start, end } = batch.base_offset..batch.last_offset;
         self.tail.push_back(Resident { base_offset: start, last_offset: end, served });
     }
 
-    /// The batches of these slots are an extent now.
-    pub(super) fn seal(&mut self, id: SegmentId, end: Slot, extent: Extent) {
+    /// The batches of these slots are an extent now. Says whether it is still needed.
+    pub(super) fn seal(&mut self, id: SegmentId, end: Slot, extent: Extent) -> bool {
         let in_file = |batch: &BatchAt| matches!(batch.place, Place::Journal { key, .. } if key.slot < end);
         let sealed = self.open.partition_point(in_file);
         assert_eq!(sealed, extent.batches as usize, "a segment holds every batch of its slots");
         self.open.drain(..sealed);
-        self.extents.push((id, extent));
+        self.restore(id, extent)
+    }
+
+    /// Takes the extent of a segment in, unless all of it lies before the log's start.
+    pub(super) fn restore(&mut self, id: SegmentId, extent: Extent) -> bool {
+        let needed = extent.last_offset >= self.log_start;
+        if needed {
+            self.extents.push_back((id, extent));
+        }
+        needed
+    }
+
+    /// Forgets what lies before an offset; gives the segments whose extents are not needed any more.
+    pub(super) fn move_log_start(&mut self, to: Offset) -> Vec<SegmentId> {
+        assert!(
+            to >= self.log_start && to <= self.high_watermark,
+            "log start never goes back, nor past the end"
+        );
+        self.log_start = to;
+        epochs::trim(&mut self.epochs, to);
+        let gone = self.extents.partition_point(|(_, extent)| extent.last_offset < to);
+        self.extents.drain(..gone).map(|(id, _)| id).collect()
     }
 
     /// Where to read from `offset` on, at most about `bytes_max`.

@@ -6,7 +6,7 @@ use klamm_model::{Epoch, Offset};
 use klamm_records::{
     DecompressCap, Limits, TimestampOffset, first_at_or_after, max_timestamp, single, validate,
 };
-use klamm_store::{BatchAt, SegmentError, flatten};
+use klamm_store::{BatchAt, Extent, SegmentError, SegmentId, flatten};
 
 use super::{PartitionView, Partitions, partition::Source};
 
@@ -125,17 +125,16 @@ impl Partitions {
         query: TimestampQuery,
         cap: DecompressCap,
     ) -> Result<Option<(TimestampOffset, Option<Epoch>)>, ReadError> {
-        let mut from = None;
+        let mut from = view.watermarks().log_start;
         loop {
             let Some(base_offset) = self.batch_by_time(view, query, from).await? else { return Ok(None) };
-            let fetched = self.read(view, base_offset, 0, true).await?;
+            let fetched = self.read(view, base_offset.max(from), 0, true).await?;
             let bytes = flatten(fetched.pieces);
             let storage = |error: klamm_records::BatchError| ReadError::Storage(error.to_string());
             let batch = single(&bytes).and_then(|raw| validate(raw, &Limits::broker())).map_err(storage)?;
             let found = match query {
                 TimestampQuery::AtOrAfter(time) => {
-                    let start = view.watermarks().log_start;
-                    first_at_or_after(batch.header(), &batch.payload(), start, time, cap).map_err(storage)?
+                    first_at_or_after(batch.header(), &batch.payload(), from, time, cap).map_err(storage)?
                 }
                 TimestampQuery::Max => {
                     max_timestamp(batch.header(), &batch.payload(), cap).map_err(storage)?
@@ -148,7 +147,7 @@ impl Partitions {
             if query == TimestampQuery::Max {
                 return Ok(None);
             }
-            from = Some(batch.header().next_offset());
+            from = batch.header().next_offset();
         }
     }
 
@@ -157,38 +156,56 @@ impl Partitions {
         &self,
         view: &PartitionView,
         query: TimestampQuery,
-        from: Option<Offset>,
+        from: Offset,
     ) -> Result<Option<Offset>, ReadError> {
         let (extents, open) = {
             let state = view.state.lock();
             if state.dropped {
                 return Err(ReadError::Dropped);
             }
-            let open: Vec<(Offset, i64)> =
-                state.open.iter().map(|b| (b.base_offset, b.max_timestamp)).collect();
-            (state.extents.clone(), open)
+            let wanted = |batch: &&BatchAt| batch.last_offset >= from;
+            (state.extents.clone(), state.open.iter().filter(wanted).copied().collect::<Vec<_>>())
         };
-        let from = from.unwrap_or(Offset::MIN);
-        let largest =
-            extents.iter().map(|(_, extent)| extent.max_timestamp).chain(open.iter().map(|(_, time)| *time));
-        let time = match query {
-            TimestampQuery::AtOrAfter(time) => time,
-            TimestampQuery::Max => match largest.max() {
-                Some(time) => time,
-                None => return Ok(None),
-            },
-        };
-        for (id, extent) in extents.iter().filter(|(_, e)| e.max_timestamp >= time && e.last_offset >= from) {
-            let batches = match self.segments.index(*id, extent).await {
-                Ok(batches) => batches,
-                Err(SegmentError::Gone(_)) => continue,
-                Err(error) => return Err(ReadError::Storage(error.to_string())),
-            };
-            if let Some(batch) = batches.iter().find(|b| b.max_timestamp >= time && b.base_offset >= from) {
-                return Ok(Some(batch.base_offset));
+        // The extent that `from` lies in counts from there on only: its batches are looked at one by one.
+        let (mut straddling, mut whole) = (Vec::new(), Vec::new());
+        for (id, extent) in extents.into_iter().filter(|(_, extent)| extent.last_offset >= from) {
+            if extent.base_offset >= from {
+                whole.push((id, extent));
+            } else {
+                straddling = self.index_of(id, &extent).await?;
+                straddling.retain(|batch| batch.last_offset >= from);
             }
         }
-        Ok(open.into_iter().find(|(base, max)| *max >= time && *base >= from).map(|(base, _)| base))
+        let time = match query {
+            TimestampQuery::AtOrAfter(time) => time,
+            TimestampQuery::Max => {
+                let batches = straddling.iter().chain(&open).map(|batch| batch.max_timestamp);
+                match batches.chain(whole.iter().map(|(_, extent)| extent.max_timestamp)).max() {
+                    Some(time) => time,
+                    None => return Ok(None),
+                }
+            }
+        };
+        let first =
+            |batches: &[BatchAt]| batches.iter().find(|b| b.max_timestamp >= time).map(|b| b.base_offset);
+        if let Some(found) = first(&straddling) {
+            return Ok(Some(found));
+        }
+        for (id, extent) in whole.iter().filter(|(_, extent)| extent.max_timestamp >= time) {
+            if let Some(found) = first(&self.index_of(*id, extent).await?) {
+                return Ok(Some(found));
+            }
+        }
+        Ok(first(&open))
+    }
+
+    /// The batches of an extent; none if its segment was deleted meanwhile.
+    async fn index_of(&self, id: SegmentId, extent: &Extent) -> Result<Vec<BatchAt>, ReadError> {
+        match self.segments.index(id, extent).await {
+            Ok(batches) => Ok(batches),
+            Err(SegmentError::Gone(_)) => Ok(Vec::new()),
+            Err(error) => Err(ReadError::Storage(error.to_string())),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use klamm_model::{Epoch, PartitionId, Slot, TopicId};
+use klamm_model::{Epoch, Offset, PartitionId, Slot, TopicId};
 use klamm_partition::{PartitionRecord, Partitions as Machine, StoredBatch};
 use klamm_store::{BatchAt, Key, Place, SegmentId, SegmentInfo};
 
@@ -74,12 +74,24 @@ impl PartitionsView {
         }
     }
 
-    fn hold(&mut self, info: &SegmentInfo, mut take: impl FnMut(&PartitionView, klamm_store::Extent)) {
+    fn move_log_start(&mut self, partition: PartitionId, to: Offset) {
+        let Some(view) = self.shared.get(partition) else { return };
+        for id in view.state.lock().move_log_start(to) {
+            self.segments.get_mut(&id).expect("extents are of held segments").live -= 1;
+        }
+        view.waiters.wake();
+    }
+
+    /// Holds a segment; `take` says whether a partition needs its extent.
+    fn hold(
+        &mut self,
+        info: &SegmentInfo,
+        mut take: impl FnMut(&PartitionView, klamm_store::Extent) -> bool,
+    ) {
         let mut live = 0;
         for extent in &info.extents {
             if let Some(view) = self.shared.get(extent.partition) {
-                take(&view, *extent);
-                live += 1;
+                live += usize::from(take(&view, *extent));
             }
         }
         self.segments.insert(info.id, Held { end: info.slots.end, live });
@@ -103,7 +115,7 @@ impl View<Machine> for PartitionsView {
         }
         *self.shared.views.write() = views;
         for info in segments {
-            self.hold(info, |view, extent| view.state.lock().extents.push((info.id, extent)));
+            self.hold(info, |view, extent| view.state.lock().restore(info.id, extent));
         }
         // Whoever waits on the old views asks again.
         old.values().for_each(|view| view.waiters.wake());
@@ -121,6 +133,7 @@ impl View<Machine> for PartitionsView {
                     }
                 }
                 PartitionRecord::Dropped { topic } => self.drop_topic(*topic),
+                PartitionRecord::LogStartMoved { partition, to } => self.move_log_start(*partition, *to),
                 PartitionRecord::Reserved { .. } => {}
             }
         }

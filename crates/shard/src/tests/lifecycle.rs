@@ -118,3 +118,36 @@ async fn a_crash_between_sealing_and_its_checkpoint_costs_nothing() {
     .await;
     assert_eq!(served.values(0, 0).await[..60], [&want[..], &want[..]].concat());
 }
+
+#[tokio::test]
+async fn records_before_the_log_start_are_gone() {
+    let store = memory();
+    let served = serve(&store, 2000, 0).await;
+    served.create(1).await;
+    for number in 0..60 {
+        served.send(0, batch(&format!("{number:0>100}"), 1000 - number, None)).await.unwrap().unwrap();
+    }
+    eventually(async || store.segments.list().await.unwrap().len() > 1).await;
+    let moved =
+        served.shard.ask(Command::MoveLogStart { partition: partition(0), to: Some(50) }).await.unwrap();
+    assert!(matches!(moved, klamm_partition::Reply::Moved(Ok(50))));
+    let check = async |served: &super::Served| {
+        let view = served.view(0);
+        assert_eq!((view.watermarks().log_start, view.watermarks().high_watermark), (50, 60));
+        let below = served.partitions.read(&view, 49, 100, true).await;
+        assert_eq!(below.err(), Some(crate::ReadError::OutOfRange));
+        assert_eq!(served.values(0, 50).await.len(), 10);
+        let query = crate::TimestampQuery::Max;
+        let found =
+            served.partitions.find_by_time(&view, query, klamm_records::DecompressCap::default()).await;
+        assert_eq!(found.unwrap().unwrap().0.offset, 50);
+    };
+    check(&served).await;
+    eventually(async || {
+        let infos = store.segments.list().await.unwrap();
+        infos.iter().all(|info| info.extents.iter().all(|extent| extent.last_offset >= 50))
+    })
+    .await;
+    served.shard.stop().await;
+    check(&serve(&store, 2000, 0).await).await;
+}
