@@ -56,8 +56,7 @@ fn encode_fetch(bencher: Bencher<'_, '_>, (batches, bytes): (usize, usize)) {
     let pieces: Vec<Bytes> = (0..batches).flat_map(pieces).collect();
     bencher.counter(BytesCount::new(batch.len() * batches)).with_inputs(|| pieces.clone()).bench_values(
         |pieces| {
-            let partition =
-                PartitionData { records: Some(Records::Segments(pieces)), ..Default::default() };
+            let partition = PartitionData { records: Some(Records::Segments(pieces)), ..Default::default() };
             let topic = FetchableTopicResponse {
                 topic: "bench".into(),
                 partitions: vec![partition],

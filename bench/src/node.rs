@@ -48,12 +48,8 @@ pub async fn partition_shard(env: &Env, id: ShardId) -> PartitionShard {
 pub async fn session(partitions: i32) -> Session {
     let env = Env::os();
     let (image, view) = Image::<Cluster>::new();
-    let cluster = Shard::start(
-        env.clone(),
-        MemoryStore::open(ShardId::CLUSTER),
-        shard_config(ShardId::CLUSTER),
-        view,
-    );
+    let cluster =
+        Shard::start(env.clone(), MemoryStore::open(ShardId::CLUSTER), shard_config(ShardId::CLUSTER), view);
     cluster.ready().await.expect("memory serves");
     cluster.ask(Command::Begin { id: [1; 16] }).await.expect("the cluster begins");
     let ids: Vec<_> = image.load().shards().map(|(id, _)| id).collect();

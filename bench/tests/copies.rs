@@ -15,7 +15,10 @@ fn span(bytes: &[u8]) -> Range<usize> {
 fn shared_bytes(answer: &[Bytes], frames: &[Bytes]) -> usize {
     let within = |piece: &&Bytes| {
         let piece = span(piece);
-        frames.iter().map(|frame| span(frame)).any(|frame| frame.start <= piece.start && piece.end <= frame.end)
+        frames
+            .iter()
+            .map(|frame| span(frame))
+            .any(|frame| frame.start <= piece.start && piece.end <= frame.end)
     };
     answer.iter().filter(within).map(Bytes::len).sum()
 }
@@ -30,7 +33,8 @@ async fn round_trip(batches: usize, bytes: usize) -> (usize, usize, usize) {
         node::call(&mut session, frame.clone()).await;
         frames.push(frame);
     }
-    let answer = node::call(&mut session, request::body(request::fetch("bench", &[(0, 0)], 8 << 20, 1))).await;
+    let answer =
+        node::call(&mut session, request::body(request::fetch("bench", &[(0, 0)], 8 << 20, 1))).await;
     let answered = answer.iter().map(Bytes::len).sum();
     (shared_bytes(&answer, &frames), batches * batch.len(), answered)
 }

@@ -13,7 +13,7 @@ use klamm_protocol::{
     CreateTopicsRequest, ErrorCode, FetchRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
     ProduceRequest, Records, Uuid,
 };
-use klamm_records::{BatchBuilder, Codec, Compression, RawBatch, RecordIter, batches_lenient, decompress};
+use klamm_records::{BatchBuilder, Codec, Compression, RecordIter, batches_lenient, decompress};
 
 use crate::Raw;
 
@@ -36,15 +36,17 @@ pub fn batch_of<V: AsRef<[u8]>>(producer: Option<(i64, i16, i32)>, values: &[V])
 
 /// Offset and value of each record in what a fetch gave.
 pub fn records(data: &PartitionData<'_>) -> Vec<(i64, String)> {
-    let bytes: Vec<u8> =
-        data.records.as_ref().map(|records| records.pieces().collect::<Vec<_>>().concat()).unwrap_or_default();
+    let bytes: Vec<u8> = data
+        .records
+        .as_ref()
+        .map(|records| records.pieces().collect::<Vec<_>>().concat())
+        .unwrap_or_default();
     let mut all = vec![];
     for raw in batches_lenient(&bytes.into()) {
-        let raw: RawBatch = raw.expect("a batch");
-        let header = raw.header().clone();
+        let raw = raw.expect("a batch");
+        let header = raw.header();
         let codec = header.attributes.codec().expect("a codec");
-        let payload = raw.bytes().slice(klamm_records::HEAD_BYTES..);
-        let payload = decompress(codec, &payload, Default::default()).expect("its records");
+        let payload = decompress(codec, &raw.payload(), Default::default()).expect("its records");
         for record in RecordIter::new(&payload, header.record_count) {
             let record = record.expect("a record");
             let value = String::from_utf8_lossy(record.value.unwrap_or_default()).into_owned();
@@ -70,7 +72,7 @@ pub fn to_fetch(topic: &str, partition: i32, fetch_offset: i64) -> FetchRequest<
 }
 
 impl Raw {
-    /// Makes a topic, and waits until its partitions have leaders.
+    /// Makes a topic, and waits until its partitions serve.
     ///
     /// # Panics
     /// When it is refused.
@@ -97,8 +99,8 @@ impl Raw {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             let topic = self.topic(name);
-            let led = |topic: &MetadataResponseTopic<'_>| topic.partitions.iter().all(|p| p.leader_id >= 0);
-            if topic.error_code.is_ok() && led(&topic) {
+            let mut serves = |index| self.offset(name, index, -1, -1).error_code.is_ok();
+            if topic.error_code.is_ok() && topic.partitions.iter().all(|p| serves(p.partition_index)) {
                 return topic;
             }
             assert!(Instant::now() < deadline, "{topic:?}");
@@ -173,7 +175,11 @@ impl Raw {
     pub fn producer(&mut self) -> (i64, i16) {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
-            let request = InitProducerIdRequest { transaction_timeout_ms: 60_000, ..Default::default() };
+            let request = InitProducerIdRequest {
+                transactional_id: None,
+                transaction_timeout_ms: 60_000,
+                ..Default::default()
+            };
             let answer = self.ask(4, &request);
             if answer.error_code.is_ok() {
                 return (answer.producer_id, answer.producer_epoch);

@@ -20,6 +20,7 @@ pub use client::{Client, Refusal};
 pub use process::{Finished, run};
 pub use raw::{Raw, Sent};
 pub use record::{Read, Record, offsets_from};
-pub use server::Server;
+pub use rustix::process::Signal;
+pub use server::{Server, run_klamm};
 pub use temp::TempDir;
 pub use tools::{COMPRESSIONS, CONSOLE_FORMAT, KCAT_FORMAT, Tool, console_line, kcat_line};

@@ -10,7 +10,7 @@ use std::{env, thread};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{TempDir, process};
+use crate::{Finished, TempDir, process};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// Variables that speak to the tests; the binary refuses what it does not know.
@@ -32,9 +32,14 @@ impl Server {
     /// # Panics
     /// When there is no binary, or it is not ready within 30 s.
     pub fn start(arguments: &[&str]) -> Server {
+        Server::start_on("127.0.0.1:0", arguments)
+    }
+
+    /// [`Server::start`] on another address.
+    pub fn start_on(address: &str, arguments: &[&str]) -> Server {
         let mut server = Server {
             child: None,
-            address: "127.0.0.1:0".into(),
+            address: address.into(),
             arguments: arguments.iter().map(|&a| a.into()).collect(),
             dir: TempDir::new(),
         };
@@ -72,12 +77,17 @@ impl Server {
     /// # Panics
     /// When it does not run, or still runs after 20 s.
     pub fn terminate(&mut self) -> ExitStatus {
+        self.stop_by(Signal::TERM)
+    }
+
+    /// [`Server::terminate`] by another signal.
+    pub fn stop_by(&mut self, signal: Signal) -> ExitStatus {
         let mut child = self.child.take().expect("klamm does not run");
         let pid = Pid::from_child(&child);
-        kill_process(pid, Signal::TERM).expect("our own child can be signalled");
+        kill_process(pid, signal).expect("our own child can be signalled");
         process::wait(&mut child, STOP_LIMIT).unwrap_or_else(|| {
             process::end(&mut child);
-            panic!("klamm still ran {STOP_LIMIT:?} after SIGTERM\n{}", self.log());
+            panic!("klamm still ran {STOP_LIMIT:?} after {signal:?}\n{}", self.log());
         })
     }
 
@@ -87,6 +97,33 @@ impl Server {
             self.terminate();
         }
         self.launch();
+    }
+
+    /// Its memory that is resident, in bytes.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn rss_bytes(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most that was resident, in bytes.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn peak_bytes(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, field: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("klamm runs");
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("a process has memory");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
+    }
+
+    /// All that it wrote to stderr.
+    pub fn whole_log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.dir.file("log")).unwrap_or_default()).into_owned()
     }
 
     /// The end of what it wrote to stderr.
@@ -127,15 +164,30 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.kill9();
         if thread::panicking() {
-            eprintln!("{}", self.log());
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+            eprintln!(
+                "{}{}",
+                self.log(),
+                ended.map(|e| format!("klamm had ended: {e}\n")).unwrap_or_default()
+            );
         }
+        self.kill9();
     }
 }
 
+/// Runs the binary with `arguments` (and `variables` in its environment) to its end, at most 20 s.
+///
+/// # Panics
+/// When it still runs then.
+pub fn run_klamm(arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
+    let mut command = command();
+    command.args(arguments).envs(variables.iter().copied());
+    process::run(command, vec![], STOP_LIMIT)
+}
+
 /// The binary, without the variables that are meant for these tests and not for it.
-pub(crate) fn command() -> Command {
+fn command() -> Command {
     let mut command = Command::new(binary());
     for name in OWN_VARIABLES {
         command.env_remove(name);

@@ -146,9 +146,9 @@ impl Disk for Mount {
         {
             let mut state = self.disk.0.lock();
             content.lock().sync(u64::MAX);
-            state.unsynced_names.remove(&temp);
             state.files.remove(&temp);
             state.files.insert(path.to_owned(), content);
+            state.sync_folder_of(path);
         }
         self.end().await;
         Ok(())
@@ -160,6 +160,7 @@ impl Disk for Mount {
             let mut state = self.disk.0.lock();
             let content = state.files.remove(from).ok_or_else(not_found)?;
             state.files.insert(to.to_owned(), content);
+            state.sync_folder_of(to);
         }
         self.end().await;
         Ok(())
@@ -167,7 +168,11 @@ impl Disk for Mount {
 
     async fn remove(&self, path: &Path) -> io::Result<()> {
         self.begin(Op::Remove, path).await?;
-        self.disk.0.lock().files.remove(path);
+        {
+            let mut state = self.disk.0.lock();
+            state.files.remove(path);
+            state.sync_folder_of(path);
+        }
         self.end().await;
         Ok(())
     }
@@ -188,7 +193,7 @@ impl Disk for Mount {
                 state.files.insert(path.to_owned(), Arc::clone(&content));
             }
             self.begin(Op::Create, path).await?;
-            self.disk.0.lock().unsynced_names.remove(path);
+            self.disk.0.lock().sync_folder_of(path);
             self.end().await;
             content
         } else {
@@ -239,8 +244,8 @@ struct Handle {
 #[async_trait]
 impl File for Handle {
     fn write_at(&self, position: u64, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
-        let bytes = slices.concat();
-        let mut state = self.disk.0.lock();
+        let bytes = slices.iter().map(|slice| &**slice).collect::<Vec<_>>().concat();
+        let state = self.disk.0.lock();
         state.check(self.generation, &self.path)?;
         state.wrote(&self.path, position, &bytes);
         self.content.lock().write(position, &bytes);

@@ -18,10 +18,10 @@ use turmoil::net::{TcpListener, TcpStream};
 use crate::{Dice, Time};
 
 /// 2030-01-01, the wall time at which every run begins.
-pub const WALL_START_MS: i64 = 1_893_456_000_000;
+pub(crate) const WALL_START_MS: i64 = 1_893_456_000_000;
 
 /// Virtual time.
-pub struct SimClock(pub Time);
+pub(crate) struct SimClock(pub(crate) Time);
 
 impl Clock for SimClock {
     fn wall_ms(&self) -> i64 {
@@ -34,7 +34,7 @@ impl Clock for SimClock {
 }
 
 /// Randomness of a seed.
-pub struct SimEntropy(pub Mutex<Dice>);
+pub(crate) struct SimEntropy(pub(crate) Mutex<Dice>);
 
 impl Entropy for SimEntropy {
     fn fill(&self, bytes: &mut [u8]) {
@@ -44,14 +44,14 @@ impl Entropy for SimEntropy {
 
 /// The network between turmoil's hosts. Writes are cut into segments of seeded sizes.
 #[derive(Clone)]
-pub struct SimNet(Arc<Mutex<Dice>>);
+pub(crate) struct SimNet(Arc<Mutex<Dice>>);
 
 /// The largest segment.
 const SEGMENT_BYTES_MAX: u64 = 64 << 10;
 
 impl SimNet {
     /// A host's end of the network.
-    pub fn new(dice: Dice) -> Self {
+    pub(crate) fn new(dice: Dice) -> Self {
         Self(Arc::new(Mutex::new(dice)))
     }
 }

@@ -53,6 +53,11 @@ impl Log {
         Self { time, lines: Arc::default() }
     }
 
+    /// Virtual milliseconds since the start of the run.
+    pub fn millis(&self) -> u64 {
+        self.time.millis()
+    }
+
     /// Notes an event.
     pub fn note(&self, who: &str, what: fmt::Arguments<'_>) {
         let line = format!("{:>7} {who:<8} {what}", self.time.millis());
@@ -77,32 +82,13 @@ impl Log {
 
     /// The hash of all lines.
     pub fn hash(&self) -> u64 {
-        let mut hasher = twox_hash::XxHash3_64::new();
-        for line in &self.lines.lock().lines {
-            hasher.write(line.as_bytes());
-            hasher.write(b"\n");
-        }
-        hasher.finish_64()
-    }
-}
-
-trait Finish64 {
-    fn write(&mut self, bytes: &[u8]);
-    fn finish_64(&self) -> u64;
-}
-
-impl Finish64 for twox_hash::XxHash3_64 {
-    fn write(&mut self, bytes: &[u8]) {
-        std::hash::Hasher::write(self, bytes);
-    }
-
-    fn finish_64(&self) -> u64 {
-        std::hash::Hasher::finish(self)
+        let lines = &self.lines.lock().lines;
+        lines.iter().fold(0, |hash, line| twox_hash::XxHash3_64::oneshot_with_seed(hash, line.as_bytes()))
     }
 }
 
 /// Puts what the broker logs, from INFO on, into the log; an ERROR is a fault.
-pub struct Tracing(pub Log);
+pub(crate) struct Tracing(pub(crate) Log);
 
 impl Subscriber for Tracing {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {

@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     path::Path,
+    process::Command,
 };
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
@@ -17,8 +18,10 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "klamm-net",
             "klamm-broker",
+            "klamm-client",
             "klamm-shard",
             "klamm-partition",
+            "klamm-group",
             "klamm-cluster",
             "klamm-store-file",
             "klamm-store-object",
@@ -35,6 +38,7 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "klamm-shard",
             "klamm-partition",
+            "klamm-group",
             "klamm-cluster",
             "klamm-records",
             "klamm-protocol",
@@ -42,13 +46,24 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
             "klamm-model",
         ],
     ),
+    // Talks to any broker over the wire, so it knows nothing of this one.
+    ("klamm-client", &["klamm-records", "klamm-protocol", "klamm-env"]),
     // The runtime of machines over a store. Speaks no protocol.
     (
         "klamm-shard",
-        &["klamm-partition", "klamm-machine", "klamm-store", "klamm-records", "klamm-env", "klamm-model"],
+        &[
+            "klamm-partition",
+            "klamm-group",
+            "klamm-machine",
+            "klamm-store",
+            "klamm-records",
+            "klamm-env",
+            "klamm-model",
+        ],
     ),
     // The machines. They never import each other.
     ("klamm-partition", &["klamm-machine", "klamm-records", "klamm-model"]),
+    ("klamm-group", &["klamm-machine", "klamm-model"]),
     ("klamm-cluster", &["klamm-machine", "klamm-model"]),
     ("klamm-machine", &["klamm-model"]),
     // The carriers. They never import each other.
@@ -63,19 +78,24 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that must run anywhere, WebAssembly too, and the same way each time.
-pub const PURE: &[&str] = &[
-    "klamm-partition",
-    "klamm-cluster",
-    "klamm-machine",
-    "klamm-records",
-    "klamm-protocol",
-    "klamm-model",
-];
+pub const PURE: &[&str] =
+    &["klamm-partition", "klamm-cluster", "klamm-machine", "klamm-records", "klamm-protocol", "klamm-model"];
 
 /// What a pure crate must not reach through any chain of normal dependencies.
 pub const IMPURE: &[&str] = &[
-    "tokio", "mio", "socket2", "rustix", "libc", "nix", "getrandom", "async-io", "polling", "rayon",
-    "chrono", "time", "klamm-env",
+    "tokio",
+    "mio",
+    "socket2",
+    "rustix",
+    "libc",
+    "nix",
+    "getrandom",
+    "async-io",
+    "polling",
+    "rayon",
+    "chrono",
+    "time",
+    "klamm-env",
 ];
 
 /// The platform for which optional edges are counted: a fixed one, so that the check says the same everywhere.
@@ -88,6 +108,9 @@ pub struct Graph {
     pub members: BTreeMap<String, String>,
     /// Normal and build dependencies of members, normal ones of all others, by name.
     pub edges: BTreeMap<String, BTreeSet<String>>,
+    /// What each pure crate links when it is built alone. The edges are of all members together, dev-dependencies too,
+    /// and so have features that nobody asked for in that crate.
+    pub linked: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// An edge that must not be.
@@ -158,9 +181,11 @@ fn remedy(graph: &Graph, from: &str, to: &str, allowed: &[&str]) -> String {
     let list = if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(", ") };
     let why = match (place(from), place(to)) {
         (_, None) => format!("{to} ({}) is a tool on the side; move what is needed", graph.members[to]),
-        (Some(from), Some(to)) if to <= from => "imports point down only; move the code down, or hand it in from above \
+        (Some(from), Some(to)) if to <= from => {
+            "imports point down only; move the code down, or hand it in from above \
              (a trait, a closure, a value)"
-            .to_owned(),
+                .to_owned()
+        }
         _ => "go through the layer between, or change the table and design's Layers together".to_owned(),
     };
     format!("{from} may import {list}. {why}")
@@ -174,7 +199,11 @@ impl Graph {
             .other_options(["--filter-platform".to_owned(), PLATFORM.to_owned()])
             .exec()
             .map_err(|error| format!("cargo metadata: {error}"))?;
-        Ok(Self::of_metadata(&metadata))
+        let mut graph = Self::of_metadata(&metadata);
+        for name in PURE.iter().filter(|name| graph.members.contains_key(**name)) {
+            graph.linked.insert((*name).to_owned(), linked(root, name)?);
+        }
+        Ok(graph)
     }
 
     fn of_metadata(metadata: &Metadata) -> Self {
@@ -203,12 +232,13 @@ impl Graph {
 
     /// The shortest chain from `from` to any of `to`.
     fn chain(&self, from: &str, to: &[&str]) -> Option<Vec<String>> {
+        let linked = self.linked.get(from);
         let mut seen = BTreeSet::from([from.to_owned()]);
         let mut paths = std::collections::VecDeque::from([vec![from.to_owned()]]);
         while let Some(path) = paths.pop_front() {
             for next in self.of(path.last().expect("paths have an end")) {
-                if seen.insert(next.clone()) {
-                    let longer = [&path[..], &[next.clone()]].concat();
+                if linked.is_none_or(|linked| linked.contains(next)) && seen.insert(next.clone()) {
+                    let longer = [&path[..], std::slice::from_ref(next)].concat();
                     if to.contains(&next.as_str()) {
                         return Some(longer);
                     }
@@ -218,4 +248,19 @@ impl Graph {
         }
         None
     }
+}
+
+/// The names of all that `package` links when it is built alone.
+fn linked(root: &Path, package: &str) -> Result<BTreeSet<String>, String> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let output = Command::new(cargo)
+        .current_dir(root)
+        .args(["tree", "-p", package, "-e", "normal", "--target", PLATFORM, "--prefix", "none"])
+        .output()
+        .map_err(|error| format!("cargo tree: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("cargo tree -p {package}: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
 }

@@ -1,5 +1,5 @@
 //! The floor: a program that only moves the same bytes. `floor receive` reads from TCP, takes the CRC32C of each piece,
-//! writes it to a file and makes it durable every 4 MiB; `floor send` sends from memory. Both print their own CPU
+//! writes it to allocated files of 64 MiB and makes it durable every 4 MiB; `floor send` sends from memory. Both print their own CPU
 //! seconds per GB. `floor run` does both in two processes, so that a broker's figures can be had as ratios.
 #![allow(clippy::disallowed_methods, reason = "a tool beside the broker: it measures time and opens sockets")]
 
@@ -7,7 +7,7 @@ use std::{
     fs::{self, File},
     io::{self, Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     time::Instant,
 };
@@ -17,6 +17,8 @@ use klamm_bench::cpu::Cpu;
 
 /// How much is written between two syncs, in bytes.
 const SYNC_BYTES: usize = 4 << 20;
+/// The size of a file; the disk has promised the space before it is written.
+const FILE_BYTES: u64 = 64 << 20;
 
 #[derive(Parser)]
 #[command(about = "Moves bytes, and nothing else")]
@@ -44,7 +46,7 @@ struct Receive {
     /// Bytes that are read, checked and written at a time.
     #[arg(long, default_value_t = 1 << 20)]
     piece_bytes: usize,
-    /// The folder for the file.
+    /// The folder for the files; those stay until the end, as a log's do.
     #[arg(long, default_value = "/tmp")]
     folder: PathBuf,
     /// Bytes in all (`run` only).
@@ -115,10 +117,10 @@ fn syncs(receive: &Receive) -> bool {
 }
 
 fn drain(receive: &Receive, number: usize, mut stream: TcpStream) -> io::Result<u64> {
-    let path = receive.folder.join(format!("klamm-floor-{}-{number}", std::process::id()));
-    let mut file = if receive.no_write { None } else { Some(File::create(&path)?) };
+    let name = receive.folder.join(format!("klamm-floor-{}-{number}", std::process::id()));
+    let mut output = if receive.no_write { None } else { Some(Output::open(name, syncs(receive))?) };
     let mut piece = vec![0; receive.piece_bytes];
-    let (mut total, mut unsynced, mut crc) = (0, 0, 0);
+    let (mut total, mut crc) = (0, 0);
     loop {
         let mut filled = 0;
         while filled < piece.len() {
@@ -134,20 +136,59 @@ fn drain(receive: &Receive, number: usize, mut stream: TcpStream) -> io::Result<
         if !receive.no_crc {
             crc ^= crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &piece[..filled]);
         }
-        if let Some(file) = &mut file {
-            file.write_all(&piece[..filled])?;
-            unsynced += filled;
-            if unsynced >= SYNC_BYTES && syncs(receive) {
-                file.sync_data()?;
-                unsynced = 0;
-            }
+        if let Some(output) = &mut output {
+            output.write(&piece[..filled])?;
         }
     }
     std::hint::black_box(crc);
-    if file.is_some() {
-        fs::remove_file(path)?;
-    }
     Ok(total)
+}
+
+/// Files that are filled one after the other, and removed at the end.
+struct Output {
+    name: PathBuf,
+    files: Vec<PathBuf>,
+    file: File,
+    left: u64,
+    unsynced: usize,
+    syncs: bool,
+}
+
+impl Output {
+    fn open(name: PathBuf, syncs: bool) -> io::Result<Self> {
+        let path = name.with_extension("0");
+        let file = allocated(&path)?;
+        Ok(Self { name, files: vec![path], file, left: FILE_BYTES, unsynced: 0, syncs })
+    }
+
+    fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        if self.left < piece.len() as u64 {
+            let path = self.name.with_extension(self.files.len().to_string());
+            self.file = allocated(&path)?;
+            self.files.push(path);
+            (self.left, self.unsynced) = (FILE_BYTES, 0);
+        }
+        self.file.write_all(piece)?;
+        self.left -= piece.len() as u64;
+        self.unsynced += piece.len();
+        if self.unsynced >= SYNC_BYTES && self.syncs {
+            self.file.sync_data()?;
+            self.unsynced = 0;
+        }
+        Ok(())
+    }
+}
+
+fn allocated(path: &Path) -> io::Result<File> {
+    let file = File::create(path)?;
+    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, FILE_BYTES)?;
+    Ok(file)
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.files.iter().for_each(|path| drop(fs::remove_file(path)));
+    }
 }
 
 fn run_sender(send: &Send) -> io::Result<()> {

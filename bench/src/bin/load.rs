@@ -13,8 +13,8 @@ use bytes::Bytes;
 use clap::{Parser, ValueEnum};
 use klamm_bench::{batch, cpu::Cpu, request};
 use klamm_protocol::{
-    CreateTopicsRequest, Decode as _, Decoder, DeleteTopicsRequest, ErrorCode, FetchRequest, Message as _,
-    ProduceRequest, Request, decode_response_header,
+    CreateTopicsRequest, Decode as _, Decoder, DeleteTopicsRequest, ErrorCode, FetchRequest, ProduceRequest,
+    Request, decode_response_header,
 };
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -159,15 +159,14 @@ fn fetch(load: &Load, topic: &str, end: i64, number: usize, until: Instant) -> i
     while Instant::now() < until {
         let sent = Instant::now();
         client.stream.write_all(&request::fetch(topic, &[(partition, offset)], 1 << 20, 1))?;
-        let (bytes, next) =
-            client.answer::<FetchRequest<'_>, _>(request::FETCH_VERSION, |response| {
-                let data = &response.responses[0].partitions[0];
-                if data.error_code != ErrorCode::NONE {
-                    return Err(data.error_code);
-                }
-                let records = data.records.as_ref().expect("records");
-                Ok((records.len(), next_offset(records.pieces().next().unwrap_or_default())))
-            })?;
+        let (bytes, next) = client.answer::<FetchRequest<'_>, _>(request::FETCH_VERSION, |response| {
+            let data = &response.responses[0].partitions[0];
+            if data.error_code != ErrorCode::NONE {
+                return Err(data.error_code);
+            }
+            let records = data.records.as_ref().expect("records");
+            Ok((records.len(), next_offset(records.pieces().next().unwrap_or_default())))
+        })?;
         done.answered_us.push(sent.elapsed().as_micros() as u32);
         done.bytes += bytes as u64;
         offset = next.unwrap_or(end);
@@ -181,7 +180,7 @@ fn fetch(load: &Load, topic: &str, end: i64, number: usize, until: Instant) -> i
 /// The offset after the last whole batch.
 fn next_offset(mut records: &[u8]) -> Option<i64> {
     let mut next = None;
-    while let Ok(header) = klamm_records::BatchHeader::parse(records) {
+    while let Some(Ok(header)) = records.first_chunk().map(klamm_records::BatchHeader::parse) {
         if header.batch_bytes() > records.len() {
             break;
         }

@@ -2,12 +2,14 @@
 //! broker at `KLAMM_CONFORMANCE_BOOTSTRAP` too, but for tests of `klamm`'s own configuration.
 #![allow(clippy::disallowed_methods)] // Drives real processes from outside; nothing here is simulated.
 
+mod addresses;
 mod by_id;
 mod fetching;
 mod listing;
 mod memory;
 mod pipelining;
 mod producing;
+mod restarts;
 mod sessions;
 mod topics;
 mod versions;

@@ -58,6 +58,7 @@ macro_rules! apis {
                             }
                         }
                         Err(Stop::Nothing) => Answer::Nothing,
+                        Err(Stop::Close(why)) => Answer::Close(why),
                     }
                 }),)*
                 other => Box::pin(async move { Answer::Close(format!("{other} is not served")) }),

@@ -91,7 +91,7 @@ impl Broker {
 }
 
 fn find(incoming: &Incoming, key: &PartitionKey, wanted: &Wanted) -> Result<Readable, ErrorCode> {
-    let topic = incoming.broker.topic(&key.name, key.id)?;
+    let topic = incoming.topic(&key.name, key.id)?;
     if !incoming.may(Operation::Read, Resource::Topic(topic.name.as_str())) {
         return Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use klamm_cluster::{Command, Effect, EffectKind, OFFSETS_RESERVED};
 use klamm_model::{PartitionId, ShardId, StorageClass};
-use klamm_partition::Command as PartitionCommand;
+use klamm_partition::{Command as PartitionCommand, Reply as PartitionReply};
 use klamm_shard::{Ack, ShardError};
 use tokio::sync::Mutex;
 
@@ -47,7 +47,11 @@ impl Broker {
             }
             EffectKind::Drop => PartitionCommand::Drop { topic: effect.topic },
         };
-        shard.shard.ask(command).await.map(drop)
+        match shard.shard.ask(command).await? {
+            // It stands in the outbox, and is delivered another time.
+            PartitionReply::Full => Err(ShardError::Busy),
+            _ => Ok(()),
+        }
     }
 
     /// Topics in memory begin again after a restart, at offsets that were never used.

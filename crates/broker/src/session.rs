@@ -3,8 +3,9 @@
 use std::{net::SocketAddr, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
+use klamm_cluster::Topic;
 use klamm_protocol::{
-    ApiKey, ApiVersionsResponse, DecodeError, Decoder, ErrorCode, decode_request_header,
+    ApiKey, ApiVersionsResponse, DecodeError, Decoder, ErrorCode, Uuid, decode_request_header,
     encode_response_frame,
 };
 
@@ -13,6 +14,9 @@ use crate::{
     authorizer::{Operation, Resource},
     handlers,
 };
+
+/// The first version of Produce and of Fetch that names topics by id.
+pub(crate) const TOPIC_IDS_SINCE: i16 = 13;
 
 /// What goes back.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ pub enum Answer {
 pub(crate) enum Stop {
     /// The client wants none.
     Nothing,
+    /// The client wants none, and is to know that something is wrong; why.
+    Close(String),
 }
 
 /// A request on its way to its handler.
@@ -46,6 +52,14 @@ pub(crate) struct Incoming {
 impl Incoming {
     pub(crate) fn skip_header(&self, decoder: &mut Decoder<'_>) -> Result<(), DecodeError> {
         decode_request_header(decoder).map(drop)
+    }
+
+    /// The topic of a Produce or Fetch: by name, and by id from version 13 on.
+    pub(crate) fn topic(&self, name: &str, id: Uuid) -> Result<Arc<Topic>, ErrorCode> {
+        if self.version >= TOPIC_IDS_SINCE && id == Uuid::ZERO {
+            return Err(ErrorCode::UNKNOWN_TOPIC_ID);
+        }
+        self.broker.topic(name, id)
     }
 
     /// Whether the principal may.

@@ -4,11 +4,14 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
-use klamm_protocol::{ErrorCode, Str, Uuid};
+use klamm_protocol::{ErrorCode, Uuid};
 use parking_lot::Mutex;
 
 /// How long an idle session is kept when others want its place (Kafka's default).
 const IDLE_MIN: Duration = Duration::from_secs(120);
+
+/// The most partitions of all sessions: some 100 MiB.
+const PARTITIONS_MAX: usize = 500_000;
 
 /// A partition as a fetch names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -18,12 +21,6 @@ pub(crate) struct PartitionKey {
     /// The topic's id; zero where fetches name names.
     pub(crate) id: Uuid,
     pub(crate) index: i32,
-}
-
-impl PartitionKey {
-    pub(crate) fn new(name: &Str<'_>, id: Uuid, index: i32) -> Self {
-        Self { name: Arc::from(&**name), id, index }
-    }
 }
 
 /// What is asked of a partition, and what the client knows of it.
@@ -49,23 +46,52 @@ pub(crate) struct FetchSession {
 struct Kept {
     session: Option<FetchSession>,
     used: Duration,
+    /// How many partitions it had when it was put here.
+    size: usize,
 }
 
-/// All sessions of a broker.
+#[derive(Default)]
+struct Slots {
+    kept: HashMap<i32, Kept>,
+    /// The partitions of all sessions.
+    partitions: usize,
+}
+
+/// All sessions of a broker. Invariant: they have [`PARTITIONS_MAX`] partitions at most, so that no crowd of clients
+/// fills the memory with names.
 pub(crate) struct FetchSessions {
-    kept: Mutex<HashMap<i32, Kept>>,
+    slots: Mutex<Slots>,
     most: usize,
+}
+
+impl Slots {
+    fn insert(&mut self, id: i32, session: FetchSession, used: Duration) {
+        let size = session.partitions.len();
+        self.partitions += size;
+        self.kept.insert(id, Kept { session: Some(session), used, size });
+        assert!(self.partitions <= PARTITIONS_MAX, "checked by the caller");
+    }
+
+    fn remove(&mut self, id: i32) -> bool {
+        let slot = self.kept.remove(&id);
+        self.partitions -= slot.as_ref().map_or(0, |slot| slot.size);
+        slot.is_some()
+    }
+
+    fn has_room_for(&self, partitions: usize) -> bool {
+        self.partitions + partitions <= PARTITIONS_MAX
+    }
 }
 
 impl FetchSessions {
     pub(crate) fn new(most: usize) -> Self {
-        Self { kept: Mutex::default(), most }
+        Self { slots: Mutex::default(), most }
     }
 
     /// Takes a session out for its next fetch.
     pub(crate) fn take(&self, id: i32, epoch: i32) -> Result<FetchSession, ErrorCode> {
-        let mut kept = self.kept.lock();
-        let slot = kept.get_mut(&id).ok_or(ErrorCode::FETCH_SESSION_ID_NOT_FOUND)?;
+        let mut slots = self.slots.lock();
+        let slot = slots.kept.get_mut(&id).ok_or(ErrorCode::FETCH_SESSION_ID_NOT_FOUND)?;
         match slot.session.take() {
             Some(session) if session.epoch == epoch => Ok(session),
             other => {
@@ -75,17 +101,19 @@ impl FetchSessions {
         }
     }
 
-    /// Puts a session back; its next fetch has the next epoch. Epochs wrap to 1.
+    /// Puts a session back; its next fetch has the next epoch. Epochs wrap to 1. A session that grew above the room
+    /// there is ends; its client begins again.
     pub(crate) fn put_back(&self, mut session: FetchSession, now: Duration) {
         session.epoch = if session.epoch == i32::MAX { 1 } else { session.epoch + 1 };
-        if let Some(slot) = self.kept.lock().get_mut(&session.id) {
-            *slot = Kept { session: Some(session), used: now };
+        let mut slots = self.slots.lock();
+        if slots.remove(session.id) && slots.has_room_for(session.partitions.len()) {
+            slots.insert(session.id, session, now);
         }
     }
 
     /// Ends a session.
     pub(crate) fn end(&self, id: i32) {
-        self.kept.lock().remove(&id);
+        self.slots.lock().remove(id);
     }
 
     /// Begins a session, if there is room; `random` gives ids. The first incremental fetch has epoch 1.
@@ -95,22 +123,24 @@ impl FetchSessions {
         now: Duration,
         mut random: impl FnMut() -> u64,
     ) -> Result<i32, WantedPartitions> {
-        let mut kept = self.kept.lock();
-        if kept.len() >= self.most {
-            let oldest =
-                kept.iter().min_by_key(|(id, slot)| (slot.used, **id)).map(|(id, slot)| (*id, slot.used));
-            match oldest {
-                Some((id, used)) if now.saturating_sub(used) >= IDLE_MIN => drop(kept.remove(&id)),
+        let mut slots = self.slots.lock();
+        if slots.kept.len() >= self.most || !slots.has_room_for(partitions.len()) {
+            let oldest = slots.kept.iter().min_by_key(|(id, slot)| (slot.used, **id));
+            match oldest.map(|(id, slot)| (*id, slot.used)) {
+                Some((id, used)) if now.saturating_sub(used) >= IDLE_MIN => drop(slots.remove(id)),
                 _ => return Err(partitions),
+            }
+            if !slots.has_room_for(partitions.len()) {
+                return Err(partitions);
             }
         }
         let id = loop {
             let id = (random() & 0x7fff_ffff) as i32;
-            if id != 0 && !kept.contains_key(&id) {
+            if id != 0 && !slots.kept.contains_key(&id) {
                 break id;
             }
         };
-        kept.insert(id, Kept { session: Some(FetchSession { id, epoch: 1, partitions }), used: now });
+        slots.insert(id, FetchSession { id, epoch: 1, partitions }, now);
         Ok(id)
     }
 }
@@ -135,6 +165,30 @@ mod tests {
         assert!(sessions.take(id, 2).is_ok());
         sessions.end(id);
         assert_eq!(sessions.take(id, 3).err(), Some(ErrorCode::FETCH_SESSION_ID_NOT_FOUND));
+    }
+
+    fn partitions(indexes: std::ops::Range<i32>) -> WantedPartitions {
+        let wanted = Wanted { leader_epoch: -1, offset: 0, bytes_max: 0, told: None };
+        let key = |index| PartitionKey { name: "t".into(), id: Uuid::ZERO, index };
+        indexes.map(|index| (key(index), wanted.clone())).collect()
+    }
+
+    #[test]
+    fn the_partitions_of_all_sessions_are_bounded() {
+        let sessions = FetchSessions::new(10);
+        let half = PARTITIONS_MAX as i32 / 2;
+        let mut ids = 1..;
+        let mut begin = |count| sessions.begin(partitions(0..count), Duration::ZERO, || ids.next().unwrap());
+        let (first, second) = (begin(half).unwrap(), begin(half).unwrap());
+        assert!(begin(1).is_err(), "no room");
+        let mut session = sessions.take(first, 1).unwrap();
+        session.partitions.extend(partitions(half..half + 1));
+        sessions.put_back(session, Duration::ZERO);
+        assert_eq!(sessions.take(first, 2).err(), Some(ErrorCode::FETCH_SESSION_ID_NOT_FOUND), "it grew");
+        let third = begin(half).unwrap();
+        sessions.end(second);
+        sessions.end(third);
+        assert_eq!(sessions.slots.lock().partitions, 0);
     }
 
     #[test]

@@ -88,7 +88,11 @@ impl OpenError {
     }
 }
 
-/// Whether the disk is full: the one error of a write that is answered and not fatal.
+/// Linux's numbers for "too many open files", in the system and in the process.
+const FILES_EXHAUSTED: [i32; 2] = [23, 24];
+
+/// Whether the disk (or the table of open files) is full: the one error of a write that is answered and not fatal.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        || error.raw_os_error().is_some_and(|number| FILES_EXHAUSTED.contains(&number))
 }

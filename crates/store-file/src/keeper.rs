@@ -97,11 +97,12 @@ async fn refill(shared: &Shared) -> io::Result<()> {
         Err(error) => {
             shared.full.store(true, Ordering::Relaxed);
             if is_full(&error) && !shared.said_full.swap(true, Ordering::Relaxed) {
+                shared.publish(&shared.writer.lock());
                 tracing::warn!(
                     shard = shared.shard.0,
                     folder = %shared.folder.display(),
                     room = shared.room.load(Ordering::Relaxed),
-                    "the disk is full: {error}; delete records or make space, it is tried again once a second"
+                    "no space for the next journal file: {error}; delete records or make space, it is tried again once a second"
                 );
             }
             Err(error)

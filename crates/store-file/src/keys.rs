@@ -62,9 +62,14 @@ impl Keys {
     /// Forgets these keys, which are sorted.
     pub(crate) fn forget(&mut self, sorted: &[Key]) {
         for (epoch, run) in &mut self.runs {
+            let mut keys = &sorted[sorted.partition_point(|key| key.epoch < *epoch)..];
             let before = run.len();
-            let key = |found: &Found| Key { epoch: *epoch, slot: Slot(found.slot) };
-            run.retain(|found| sorted.binary_search(&key(found)).is_err());
+            run.retain(|found| {
+                while keys.first().is_some_and(|key| key.epoch == *epoch && key.slot.0 < found.slot) {
+                    keys = &keys[1..];
+                }
+                keys.first() != Some(&Key { epoch: *epoch, slot: Slot(found.slot) })
+            });
             if run.len() < before / 2 {
                 run.shrink_to_fit();
             }

@@ -67,9 +67,12 @@ pub struct Gap {
 struct Candidate {
     first: Slot,
     path: PathBuf,
-    file: Arc<dyn File>,
+    /// Kept open only if it is not sealed: there may be thousands of files.
+    handle: Option<Arc<dyn File>>,
     size: u64,
     trailer: Option<Trailer>,
+    /// It seems to have a trailer, but that is not valid.
+    bad_trailer: bool,
 }
 
 impl FileStore {
@@ -101,25 +104,36 @@ impl FileStore {
             let slots_end = file.trailer.as_ref().map(|trailer| trailer.slots.end).or(following);
 
             let mut end = limit;
+            if file.bad_trailer && slots_end.is_some_and(|end| Some(end) <= head) {
+                let what = "its trailer is not valid, yet the journal was trimmed above it".to_owned();
+                return Err(OpenError::Damaged { path: file.path.clone(), position: file.size, what });
+            }
             if file.trailer.is_none() || slots_end > head {
-                let scan = scan_file(file, shard, limit, head.unwrap_or(Slot(0)), &mut keys).await?;
+                let handle = match &file.handle {
+                    Some(handle) => Arc::clone(handle),
+                    None => disk
+                        .open(&file.path, OpenMode::Read)
+                        .await
+                        .map_err(OpenError::io("open", &file.path))?,
+                };
+                let scan = scan_file(file, &handle, shard, limit, head.unwrap_or(Slot(0)), &mut keys).await?;
                 end = scan.end;
                 note(&mut report, file, &scan, limit);
                 if slots_end.is_none() {
                     report.torn_bytes = scan.torn_end - scan.end;
-                    active = Some((file, scan));
+                    active = Some((file, handle, scan));
                 }
             }
-            if file.trailer.is_some() {
-                report.sealed += 1;
-            } else {
-                // An earlier process may have been killed between writing and syncing.
-                file.file.sync_data().await.map_err(OpenError::io("sync", &file.path))?;
+            if let Some(handle) = &file.handle {
+                // An earlier process may have been killed between writing, or renaming, and syncing.
+                handle.sync_data().await.map_err(OpenError::io("sync", &file.path))?;
                 disk.rename(&file.path, &file.path)
                     .await
                     .map_err(OpenError::io("keep the name of", &file.path))?;
+            } else {
+                report.sealed += 1;
             }
-            let handle = file.trailer.is_none().then(|| Arc::clone(&file.file));
+            let handle = file.handle.clone();
             keys.complete();
             catalog.insert(
                 file.first,
@@ -128,7 +142,7 @@ impl FileStore {
             next = slots_end.unwrap_or(file.first);
         }
         let writer = match active {
-            Some((file, scan)) => resume(file, &scan, &options).await?,
+            Some((file, handle, scan)) => resume(file, handle, &scan, &options).await?,
             None => begin(&disk, &journal, shard, next, &options, &mut catalog).await?,
         };
         if report.torn_bytes > 0 || !report.gaps.is_empty() {
@@ -200,7 +214,7 @@ async fn look(
 ) -> Result<Candidate, OpenError> {
     let file = disk.open(&path, OpenMode::Write).await.map_err(OpenError::io("open", &path))?;
     let size = file.size().await.map_err(OpenError::io("read the size of", &path))?;
-    let mut trailer = None;
+    let (mut trailer, mut bad_trailer) = (None, false);
     if size >= (FILE_HEADER_BYTES + TRAILER_BYTES) as u64 {
         let at = size - TRAILER_BYTES as u64;
         let bytes = file.read_at(at, TRAILER_BYTES).await.map_err(OpenError::io("read", &path))?;
@@ -210,7 +224,7 @@ async fn look(
                 let what = "it is the file of another shard or of other slots".to_owned();
                 return Err(OpenError::Damaged { path, position: at, what });
             }
-            Err(FormatError::Damaged(_)) => {}
+            Err(FormatError::Damaged(_)) => bad_trailer = trailer::looks_like(&bytes),
             Err(newer) => return Err(bad(path, at, "the trailer", trailer::VERSION, newer)),
         }
     }
@@ -226,7 +240,8 @@ async fn look(
             Err(error) => return Err(bad(path, 0, "the file's header", file_header::VERSION, error)),
         }
     }
-    Ok(Candidate { first, path, file, size, trailer })
+    let handle = trailer.is_none().then_some(file);
+    Ok(Candidate { first, path, handle, size, trailer, bad_trailer })
 }
 
 /// Every slot from the head marker on has a file that it may be in.
@@ -258,6 +273,7 @@ fn check_slots(files: &[Candidate], head: Option<Slot>, journal: &Path) -> Resul
 
 async fn scan_file(
     file: &Candidate,
+    handle: &Arc<dyn File>,
     shard: ShardId,
     limit: u64,
     head: Slot,
@@ -265,7 +281,7 @@ async fn scan_file(
 ) -> Result<Scan, OpenError> {
     let path = file.path.clone();
     let range = FILE_HEADER_BYTES as u64..limit;
-    let result = scan(&file.file, shard, range, |header, position| {
+    let result = scan(handle, shard, range, |header, position| {
         let Key { epoch, slot } = header.key;
         if slot >= head || is_takeover(header) {
             let bytes = u32::try_from(entry_bytes(header)).expect("payloads are bounded");
@@ -295,20 +311,25 @@ fn note(report: &mut Report, file: &Candidate, scan: &Scan, limit: u64) {
 }
 
 /// Goes on with the last file.
-async fn resume(file: &Candidate, scan: &Scan, options: &Options) -> Result<Writer, OpenError> {
+async fn resume(
+    file: &Candidate,
+    handle: Arc<dyn File>,
+    scan: &Scan,
+    options: &Options,
+) -> Result<Writer, OpenError> {
     let mut allocated = file.size;
     if scan.torn_end > scan.end {
-        file.file.truncate(scan.end).await.map_err(OpenError::io("cut the torn end of", &file.path))?;
+        handle.truncate(scan.end).await.map_err(OpenError::io("cut the torn end of", &file.path))?;
         allocated = scan.end;
     }
     if allocated < options.file_bytes {
-        match file.file.allocate(options.file_bytes).await {
+        match handle.allocate(options.file_bytes).await {
             Ok(()) => allocated = options.file_bytes,
             Err(error) if is_full(&error) => {}
             Err(error) => return Err(OpenError::io("allocate", &file.path)(error)),
         }
     }
-    Ok(writer(file.first, Arc::clone(&file.file), scan.end, allocated))
+    Ok(writer(file.first, handle, scan.end, allocated))
 }
 
 /// Makes the first file, or the one after the last sealed one.

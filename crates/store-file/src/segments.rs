@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     FileStore,
+    catalog::{Catalog, JournalFile},
     error::is_full,
     format::{
         footer::{decode_block, decode_directory, encode_blocks, encode_directory},
@@ -24,6 +25,8 @@ use crate::{
 
 /// How much of an index is written before others may run.
 const WRITE_BYTES: usize = 256 << 10;
+/// How many batches get their positions before others may run.
+const BATCHES_AT_ONCE: usize = 4096;
 const DIRECTORIES_AT_ONCE: usize = 16;
 
 #[async_trait]
@@ -57,7 +60,7 @@ impl Segments for FileStore {
         let _turn = self.seal_turn.lock().await;
         let id = SegmentId(slots.start.0);
         self.shared.durable().await.map_err(SegmentError::Io)?;
-        let (file, entries_end) = self.place(id, &slots, &mut batches)?;
+        let (file, entries_end) = self.place(id, &slots, &mut batches).await?;
         let (mut index, extents) = encode_blocks(entries_end, &batches);
         let directory_at = entries_end + index.len() as u64;
         let directory = encode_directory(&extents);
@@ -141,19 +144,31 @@ impl Segments for FileStore {
 
 impl FileStore {
     /// Gives batches their positions in the complete file of these slots; returns the file and where its entries end.
-    fn place(
+    async fn place(
         &self,
         id: SegmentId,
         slots: &Range<Slot>,
         batches: &mut [(PartitionId, BatchAt)],
     ) -> Result<(Arc<dyn File>, u64), SegmentError> {
+        // There may be hundreds of thousands: puts go on in between.
+        for some in batches.chunks_mut(BATCHES_AT_ONCE) {
+            self.place_some(id, slots, some)?;
+            tokio::task::yield_now().await;
+        }
         let catalog = self.shared.catalog.lock();
-        let file = catalog
-            .get(slots.start)
-            .filter(|file| file.slots_end == Some(slots.end) && file.sealed.is_none())
-            .ok_or_else(|| {
-                SegmentError::Io(format!("{slots:?} are not the slots of a complete, unsealed file"))
-            })?;
+        let file = complete(&catalog, slots)?;
+        let handle = file.handle.as_ref().expect("unsealed files are open");
+        Ok((Arc::clone(handle), file.end))
+    }
+
+    fn place_some(
+        &self,
+        id: SegmentId,
+        slots: &Range<Slot>,
+        batches: &mut [(PartitionId, BatchAt)],
+    ) -> Result<(), SegmentError> {
+        let catalog = self.shared.catalog.lock();
+        let file = complete(&catalog, slots)?;
         for (partition, batch) in batches {
             let Place::Journal { key, at } = batch.place else {
                 return Err(SegmentError::Io(format!("a batch of {partition} is in a segment already")));
@@ -166,8 +181,7 @@ impl FileStore {
             let position = found.position + HEADER_BYTES as u64 + u64::from(at);
             batch.place = Place::Segment { id, position };
         }
-        let handle = file.handle.as_ref().expect("unsealed files are open");
-        Ok((Arc::clone(handle), file.end))
+        Ok(())
     }
 
     /// A segment's directory; None if it is deleted meanwhile.
@@ -185,6 +199,14 @@ impl FileStore {
         let bytes = trailer.file_bytes();
         Ok(Some(SegmentInfo { id, slots: trailer.slots, bytes, extents }))
     }
+}
+
+/// The complete, unsealed file of these slots.
+fn complete<'a>(catalog: &'a Catalog, slots: &Range<Slot>) -> Result<&'a JournalFile, SegmentError> {
+    catalog
+        .get(slots.start)
+        .filter(|file| file.slots_end == Some(slots.end) && file.sealed.is_none())
+        .ok_or_else(|| SegmentError::Io(format!("{slots:?} are not the slots of a complete, unsealed file")))
 }
 
 /// Writes and syncs the index, cuts the preallocated rest, then writes and syncs the trailer.

@@ -77,9 +77,12 @@ impl Shared {
     pub(crate) fn publish(&self, writer: &Writer) {
         self.active_bytes.store(writer.end - FILE_HEADER_BYTES as u64, Ordering::Relaxed);
         let left = writer.space_left();
+        let full = self.full.load(Ordering::Relaxed) || self.said_full.load(Ordering::Relaxed);
         let room = match &writer.spare {
             Some(spare) => left + spare.bytes - FILE_HEADER_BYTES as u64,
-            None => left.saturating_sub(self.reserve_bytes()),
+            None if full => left.saturating_sub(self.reserve_bytes()),
+            // The keeper makes the next file just now: what is asked meanwhile waits for it, and is not refused.
+            None => left + self.options.file_bytes - FILE_HEADER_BYTES as u64,
         };
         self.room.store(room, Ordering::Relaxed);
     }

@@ -123,5 +123,5 @@ async fn fight_over_one_folder() {
     }
     let takeovers = tail.next.epoch.0;
     assert!(takeovers as usize > 2 * LIVES, "they did fight: {takeovers} takeovers");
-    assert!(acknowledged.len() > 100, "and got something done: {} entries", acknowledged.len());
+    assert!(acknowledged.len() >= APPENDS, "and got something done: {} entries", acknowledged.len());
 }

@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn round_trip_and_every_flipped_bit() {
         let whole = Bytes::from(entry().encode().concat());
-        let back = Entry::decode(&[whole.clone()]).unwrap();
+        let back = Entry::decode(std::slice::from_ref(&whole)).unwrap();
         assert_eq!(back.header, entry().header);
         assert_eq!(back.payload.concat(), b"onetwo");
         for bit in 0..whole.len() * 8 {

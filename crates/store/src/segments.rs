@@ -106,7 +106,8 @@ pub enum SegmentError {
 pub trait Segments: Send + Sync + 'static {
     /// Bytes in the active file.
     fn active_bytes(&self) -> u64;
-    /// Bytes that appends may still take for sure; refuse requests that need more.
+    /// Bytes that appends may still take; refuse requests that need more. Sure on a disk that is known to be full;
+    /// before that, space that is being made counts.
     fn room(&self) -> u64;
     /// Entries from `at` on (no lower slot may be put afterwards, no higher one before) go to a new file.
     async fn roll(&self, at: Slot) -> Result<(), SegmentError>;

@@ -24,6 +24,7 @@ mod basics;
 mod damage;
 mod faults;
 mod owner;
+mod races;
 mod random;
 mod takeover;
 mod trim;
@@ -113,13 +114,13 @@ scenarios! {
     basics: empty_journal append_read_tail reads_are_bounded large_entries handles_share_one_store many_in_flight
         put_if_absent_has_one_winner listings_are_sorted_and_exact deleted_reads_as_absent written_is_told;
     takeover: occupied_fences takeover_follows_the_last_entry late_puts_of_the_old_owner gap_in_flight
-        rival_takeovers_at_one_tail two_processes_with_one_id mine_means_identical_bytes
+        scan_beside_the_own_takeover rival_takeovers_at_one_tail two_processes_with_one_id mine_means_identical_bytes
         candidate_overtaken_by_an_append epoch_is_never_resumed epochs_rise_above_the_claim;
     unanswered: lost_before_it_took_effect lost_after_it_took_effect lost_takeover unanswered_to_the_end
         unreadable_while_resolving refused_for_good;
-    trim: keeps_takeovers_only leftovers_of_fenced_owners_go marker_before_deletes cut_in_the_middle
-        marker_below_its_checkpoint highest_marker_counts zombie_lands_after_a_trim
-        late_takeover_into_a_trimmed_slot trimmed_is_said scan_during_trims acquire_during_trims
+    trim: keeps_takeovers_only trims_what_it_never_read leftovers_of_fenced_owners_go marker_before_deletes
+        cut_in_the_middle marker_below_its_checkpoint highest_marker_counts trimmed_is_said;
+    races: zombie_lands_after_a_trim late_takeover_into_a_trimmed_slot scan_during_trims acquire_during_trims
         trim_during_a_takeover;
     damage: broken_chain_halts torn_tail bad_last_entry missing_middle bad_middle lost_takeover_of_the_chain
         lost_head_entry lost_head_marker bad_head_marker;

@@ -10,7 +10,7 @@ struct Memory(Arc<MemoryStore>);
 #[async_trait]
 impl Harness for Memory {
     type Driver = MemoryStore;
-    const SEEDS: u64 = 1000;
+    const SEEDS: u64 = 300;
 
     async fn fresh() -> Self {
         Self(Arc::default())

@@ -114,18 +114,6 @@ mutants! {
             Driver::put(store, name, vec![kept], Written::ignore()).await
         }
     }
-    /// Deleted names stay taken.
-    buries_names, BuriesNames by ["trim::late_takeover_into_a_trimmed_slot", "trim::zombie_lands_after_a_trim"] {
-        async fn put(store: &MemoryStore, name: Name, value: Value) -> Result<(), PutError> {
-            let freed = match name {
-                Name::Entry(key) => Driver::list(store, Listing::Heads).await.unwrap().last().is_some_and(
-                    |head| matches!(head, Name::Head(head) if key.slot < *head),
-                ),
-                Name::Head(_) => false,
-            };
-            if freed { Err(PutError::Exists) } else { Driver::put(store, name, value, Written::ignore()).await }
-        }
-    }
     /// Listings come in no order.
     lists_backwards, ListsBackwards by ["basics::listings_are_sorted_and_exact", "trim::highest_marker_counts"] {
         async fn list(store: &MemoryStore, listing: Listing) -> Result<Vec<Name>, DriverError> {
@@ -153,7 +141,7 @@ mutants! {
     }
     /// A deletion takes the takeovers along.
     deletes_takeovers, DeletesTakeovers by [
-        "trim::keeps_takeovers_only", "trim::leftovers_of_fenced_owners_go", "trim::zombie_lands_after_a_trim",
+        "trim::keeps_takeovers_only", "trim::leftovers_of_fenced_owners_go", "races::zombie_lands_after_a_trim",
         "random::owners_crash_and_trim"
     ] {
         async fn delete(store: &MemoryStore, names: &[Name]) -> Result<(), DriverError> {

@@ -81,7 +81,7 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(mut dice: Dice, log: Log) -> Self {
-        let sync_ms_max = *dice.pick(&[1, 3, 10, 30]);
+        let sync_ms_max = *dice.pick(&[2, 8, 25, 80]);
         Self {
             files: BTreeMap::new(),
             folders: BTreeSet::new(),
@@ -123,11 +123,12 @@ impl State {
         let changes = !matches!(op, Op::List | Op::Open | Op::Read);
         let caught = self.trap.filter(|trap| trap.op.map_or(changes, |wanted| wanted == op));
         let mut dies = false;
-        if let Some(Trap { op, after }) = caught {
-            self.trap = after.checked_sub(1).map(|after| Trap { op, after });
+        if let Some(Trap { op: wanted, after }) = caught {
+            self.trap = after.checked_sub(1).map(|after| Trap { op: wanted, after });
             if after == 0 {
                 self.frozen = true;
-                dies = self.dice.one_in(2);
+                // A sync that is done leaves nothing to lose.
+                dies = self.dice.one_in(if wanted == Some(Op::Sync) { 4 } else { 2 });
                 self.log.note("disk", format_args!("stands still, with{} that effect", if dies { "" } else { "out" }));
             }
         }
@@ -137,6 +138,11 @@ impl State {
     /// How long an operation takes after its effect, in milliseconds.
     pub(super) fn end(&mut self) -> u64 {
         u64::from(self.dice.one_in(4))
+    }
+
+    /// Makes the names in the folder of a path durable.
+    pub(super) fn sync_folder_of(&mut self, path: &Path) {
+        self.unsynced_names.retain(|name| name.parent() != path.parent());
     }
 
     pub(super) fn wrote(&self, path: &Path, position: u64, bytes: &[u8]) {

@@ -47,7 +47,7 @@ pub(crate) async fn handle<'a>(
     let mut groups: BTreeMap<ShardId, Group> = BTreeMap::new();
     let mut responses = Vec::with_capacity(request.topic_data.len());
     for data in request.topic_data {
-        let topic = incoming.broker.topic(&data.name, data.topic_id).and_then(|topic| {
+        let topic = incoming.topic(&data.name, data.topic_id).and_then(|topic| {
             match incoming.may(Operation::Write, Resource::Topic(topic.name.as_str())) {
                 true => Ok(topic),
                 false => Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
@@ -99,7 +99,15 @@ pub(crate) async fn handle<'a>(
             settle(incoming, response, id, results.as_mut().map(|replies| replies.next()));
         }
     }
-    if acks == 0 { Err(Stop::Nothing) } else { Ok(ProduceResponse { responses, ..Default::default() }) }
+    if acks != 0 {
+        return Ok(ProduceResponse { responses, ..Default::default() });
+    }
+    // Without an answer, a closed connection is the only hint that a batch is lost; clients then ask for metadata.
+    let mut codes = responses.iter().flat_map(|topic| &topic.partition_responses).map(|p| p.error_code);
+    Err(match codes.find(|code| code.is_err()) {
+        Some(code) => Stop::Close(format!("a batch with acks=0 was refused: {}", code.name())),
+        None => Stop::Nothing,
+    })
 }
 
 type Admitted = (PartitionId, (ShardId, PartitionShard), Command);

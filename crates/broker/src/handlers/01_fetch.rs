@@ -6,15 +6,15 @@ use std::{sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
 use klamm_protocol::{
-    ErrorCode, FetchRequest, FetchResponse, Records, Str, Uuid,
-    fetch::{FetchableTopicResponse, PartitionData},
+    ErrorCode, FetchRequest, FetchResponse, Records, Str,
+    fetch::{FetchTopic, FetchableTopicResponse, PartitionData},
 };
 
 use crate::{
     Broker,
     authorizer::{Operation, Resource},
     fetch::{Bounds, Outcome},
-    session::{Incoming, Stop},
+    session::{Incoming, Stop, TOPIC_IDS_SINCE},
     sessions::{FetchSession, PartitionKey, Wanted, WantedPartitions},
 };
 
@@ -34,7 +34,7 @@ pub(crate) async fn handle<'a>(
     request: FetchRequest<'a>,
 ) -> Result<FetchResponse<'a>, Stop> {
     let broker = &incoming.broker;
-    let refuse = |error_code| Ok(FetchResponse { error_code, ..Default::default() });
+    let refuse = |error_code| Ok(refused(incoming.version, &request, error_code));
     let follower = request.replica_id >= 0 || request.replica_state.replica_id >= 0;
     if follower && !incoming.may(Operation::ClusterAction, Resource::Cluster) {
         return refuse(ErrorCode::CLUSTER_AUTHORIZATION_FAILED);
@@ -93,6 +93,24 @@ pub(crate) async fn handle<'a>(
     }
 }
 
+/// Nothing but a code. Versions that know no code but those of partitions get it there (as in Kafka, up to v12).
+fn refused<'a>(version: i16, request: &FetchRequest<'a>, error_code: ErrorCode) -> FetchResponse<'a> {
+    let partition = |index| PartitionData {
+        partition_index: index,
+        error_code,
+        high_watermark: -1,
+        records: Some(Records::default()),
+        ..Default::default()
+    };
+    let topic = |asked: &FetchTopic<'a>| FetchableTopicResponse {
+        topic: asked.topic.clone(),
+        partitions: asked.partitions.iter().map(|asked| partition(asked.partition)).collect(),
+        ..Default::default()
+    };
+    let named = request.topics.iter().filter(|_| version < TOPIC_IDS_SINCE);
+    FetchResponse { error_code, responses: named.map(topic).collect(), ..Default::default() }
+}
+
 /// Puts the session back, also when the fetch is dropped.
 struct Borrowed<'a> {
     incoming: &'a Incoming,
@@ -109,10 +127,12 @@ impl Drop for Borrowed<'_> {
 }
 
 fn wanted(request: &FetchRequest<'_>) -> WantedPartitions {
-    let mut wanted = IndexMap::new();
+    let mut wanted = IndexMap::with_capacity(request.topics.iter().map(|topic| topic.partitions.len()).sum());
     for topic in &request.topics {
+        let name: Arc<str> = Arc::from(&*topic.topic);
         for partition in &topic.partitions {
-            let key = PartitionKey::new(&topic.topic, topic.topic_id, partition.partition);
+            let key =
+                PartitionKey { name: Arc::clone(&name), id: topic.topic_id, index: partition.partition };
             wanted.insert(
                 key,
                 Wanted {
@@ -134,8 +154,10 @@ fn change(partitions: &mut WantedPartitions, named: WantedPartitions, request: &
         partitions.insert(key, Wanted { told, ..new });
     }
     for topic in &request.forgotten_topics_data {
+        let name: Arc<str> = Arc::from(&*topic.topic);
         for index in &topic.partitions {
-            partitions.shift_remove(&PartitionKey::new(&topic.topic, topic.topic_id, *index));
+            let key = PartitionKey { name: Arc::clone(&name), id: topic.topic_id, index: *index };
+            partitions.shift_remove(&key);
         }
     }
 }
@@ -150,30 +172,26 @@ fn tell(partitions: &mut WantedPartitions, outcomes: &[Outcome]) {
 }
 
 fn respond<'a>(request: &FetchRequest<'a>, session_id: i32, outcomes: Vec<Outcome>) -> FetchResponse<'a> {
-    let mut responses: Vec<FetchableTopicResponse<'a>> = Vec::new();
-    let mut last: Option<(Arc<str>, Uuid)> = None;
-    for outcome in outcomes {
-        let Outcome { key, error, high_watermark, log_start, pieces, .. } = outcome;
-        if !last.as_ref().is_some_and(|(name, id)| *name == key.name && *id == key.id) {
-            responses.push(FetchableTopicResponse {
-                topic: Str::Owned(key.name.to_string()),
-                topic_id: key.id,
-                partitions: Vec::new(),
-            });
-            last = Some((Arc::clone(&key.name), key.id));
-        }
-        let topic = responses.last_mut().expect("pushed above");
-        topic.partitions.push(PartitionData {
-            partition_index: key.index,
-            error_code: error,
-            high_watermark,
-            last_stable_offset: high_watermark,
-            log_start_offset: log_start,
+    let same = |a: &Outcome, b: &Outcome| a.key.name == b.key.name && a.key.id == b.key.id;
+    let runs: Vec<usize> = outcomes.chunk_by(same).map(<[Outcome]>::len).collect();
+    let mut outcomes = outcomes.into_iter();
+    let mut responses: Vec<FetchableTopicResponse<'a>> = Vec::with_capacity(runs.len());
+    for run in runs {
+        let first = &outcomes.as_slice()[0].key;
+        let (topic, topic_id) = (Str::Owned(first.name.to_string()), first.id);
+        let partition = |outcome: Outcome| PartitionData {
+            partition_index: outcome.key.index,
+            error_code: outcome.error,
+            high_watermark: outcome.high_watermark,
+            last_stable_offset: outcome.high_watermark,
+            log_start_offset: outcome.log_start,
             aborted_transactions: (request.isolation_level == 1).then(Vec::new),
             preferred_read_replica: -1,
-            records: Some(Records::Segments(pieces)),
+            records: Some(Records::Segments(outcome.pieces)),
             ..Default::default()
-        });
+        };
+        let partitions = outcomes.by_ref().take(run).map(partition).collect();
+        responses.push(FetchableTopicResponse { topic, topic_id, partitions });
     }
     FetchResponse { session_id, responses, ..Default::default() }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use klamm_cluster::Topic;
 use klamm_protocol::{
-    ErrorCode, MetadataRequest, MetadataResponse, Uuid,
+    ErrorCode, MetadataRequest, MetadataResponse, Str, Uuid,
     metadata::{
         MetadataRequestTopic, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
     },
@@ -16,6 +16,8 @@ use crate::{
     session::{Incoming, Stop},
 };
 
+/// The first version that may ask by id. Versions 10 and 11 have room for an id, yet answers must have a name.
+const BY_ID_SINCE: i16 = 12;
 /// What Kafka answers where it was not asked for authorized operations.
 const NOT_ASKED: i32 = i32::MIN;
 /// Read, write, create, delete, alter, describe, describe and alter configs.
@@ -46,7 +48,7 @@ pub(crate) async fn handle<'a>(
                     Ok(topic) => describe(&topic),
                     Err(error_code) => MetadataResponseTopic {
                         error_code,
-                        name: topic.name,
+                        name: topic.name.or_else(|| (incoming.version < BY_ID_SINCE).then(Str::default)),
                         topic_id: topic.topic_id,
                         topic_authorized_operations: NOT_ASKED,
                         ..Default::default()
@@ -77,6 +79,9 @@ async fn find(
     may_create: bool,
 ) -> Result<Arc<Topic>, ErrorCode> {
     let broker = &incoming.broker;
+    if incoming.version < BY_ID_SINCE && (wanted.name.is_none() || wanted.topic_id != Uuid::ZERO) {
+        return Err(ErrorCode::INVALID_REQUEST);
+    }
     let Some(name) = wanted.name.as_deref().filter(|_| wanted.topic_id == Uuid::ZERO) else {
         let topic = broker.topic("", wanted.topic_id)?;
         let may = incoming.may(Operation::Describe, Resource::Topic(topic.name.as_str()));

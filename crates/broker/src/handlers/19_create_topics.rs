@@ -115,6 +115,7 @@ fn made<'a>(topic: CreatableTopic<'a>, new: &NewTopic) -> CreatableTopicResult<'
     CreatableTopicResult {
         name: topic.name,
         topic_id: Uuid(new.id.0),
+        error_message: None,
         num_partitions: new.partitions,
         replication_factor: 1,
         configs: Some(topic_config::describe(&new.configs, new.class).map(config).collect()),

@@ -15,8 +15,10 @@ pub(crate) async fn handle(
     let refuse = |error_code| {
         Ok(InitProducerIdResponse { error_code, producer_id: -1, producer_epoch: -1, ..Default::default() })
     };
-    if request.transactional_id.is_some() {
-        return refuse(ErrorCode::UNSUPPORTED_VERSION);
+    match request.transactional_id.as_deref() {
+        None => {}
+        Some("") => return refuse(ErrorCode::INVALID_REQUEST),
+        Some(_) => return refuse(ErrorCode::UNSUPPORTED_VERSION),
     }
     if !incoming.may(Operation::IdempotentWrite, Resource::Cluster) {
         return refuse(ErrorCode::CLUSTER_AUTHORIZATION_FAILED);

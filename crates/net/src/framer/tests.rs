@@ -1,3 +1,5 @@
+//! Streams cut into pieces of any size leave as the same frames.
+
 use bytes::BufMut as _;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Each codec: round trips, caps, damage.
+
 use super::*;
 
 fn samples() -> Vec<Vec<u8>> {

@@ -1,3 +1,5 @@
+//! Looking records up by time.
+
 use super::*;
 use crate::{BatchBuilder, Codec, Compression, Limits, PatchedHead, single, validate};
 

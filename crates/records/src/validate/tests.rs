@@ -1,3 +1,5 @@
+//! Batches that must pass, and one fault at a time.
+
 use super::*;
 use crate::{BatchBuilder, Compression, ErrorClass, single};
 

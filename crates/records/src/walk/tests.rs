@@ -1,3 +1,5 @@
+//! Records that must pass, and one fault at a time.
+
 use super::*;
 use crate::{BatchBuilder, Compression, ErrorClass, HEAD_BYTES, Limits, builder::close, single, validate};
 

@@ -29,6 +29,11 @@ pub(crate) struct Trailer {
     pub(crate) directory_bytes: u64,
 }
 
+/// Whether the last bytes of a file were meant to be a trailer.
+pub(crate) fn looks_like(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC.to_be_bytes())
+}
+
 impl Trailer {
     /// The size of the whole file.
     pub(crate) fn file_bytes(&self) -> u64 {

@@ -10,7 +10,7 @@ fn some(count: u64) -> Vec<Entry> {
 }
 
 async fn filled(count: u64) -> (Temp, Vec<Entry>) {
-    let (temp, entries) = (Temp::new(), some(count));
+    let (temp, entries) = (Temp::fast(), some(count));
     let opened = temp.open().await;
     for entry in &entries {
         put(&opened.files, entry).await.unwrap();
@@ -121,7 +121,7 @@ async fn an_entry_within_a_payload_is_none() {
 async fn an_entry_across_chunks_and_pages_is_found() {
     // The first entry's header breaks, so that the next one is searched for; it begins at any place around a page.
     for payload in (4096 - 32 - 96 - 100)..(4096 - 32 - 96 + 4) {
-        let temp = Temp::new();
+        let temp = Temp::fast();
         let opened = temp.open().await;
         put(&opened.files, &entry(1, 0, &vec![7; payload])).await.unwrap();
         put(&opened.files, &entry(1, 1, b"next")).await.unwrap();

@@ -1,6 +1,6 @@
 //! Rolling, sealing, reading back; and crashes in between.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use futures_util::future::join_all;
 use klamm_model::{PartitionId, Slot, TopicId};
@@ -9,6 +9,7 @@ use klamm_store_file::FileStore;
 
 use crate::temp::{Temp, entry, get, key, keys, put, put_head};
 
+type Done = Result<(), String>;
 type Batches = Vec<(PartitionId, BatchAt)>;
 
 fn partition(number: u8) -> PartitionId {
@@ -148,7 +149,7 @@ async fn deleted_only_below_the_head() {
 
 #[tokio::test]
 async fn a_crash_while_sealing_leaves_a_file_to_seal_again() {
-    let temp = Temp::new();
+    let temp = Temp::fast();
     let opened = temp.open().await;
     let batches = fill(&opened.files, 0..5).await;
     opened.files.roll(Slot(5)).await.unwrap();
@@ -204,7 +205,18 @@ async fn a_damaged_index_is_said() {
     let opened = temp.open().await;
     let list = Segments::list(&*opened.files).await;
     assert!(matches!(list, Err(SegmentError::Damaged { id: SegmentId(0), .. })), "{list:?}");
+    // A trailer that broke off is written again; one that broke after the trim is damage.
+    fill(&opened.files, 5..6).await;
     opened.files.close().await;
+    let mut broken = sealed.clone();
+    *broken.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, &broken).unwrap();
+    let opened = temp.open().await;
+    assert_eq!(opened.files.unsealed(), [Slot(0)..Slot(5)]);
+    put_head(&opened.files, 5).await.unwrap();
+    opened.files.close().await;
+    let error = temp.try_open(crate::temp::small()).await.err().unwrap().to_string();
+    assert!(error.contains("its trailer is not valid, yet the journal was trimmed above it"), "{error}");
 }
 
 #[tokio::test]
@@ -217,7 +229,7 @@ async fn rolls_and_puts_keep_their_order_without_waiting_for_each_other() {
         Box::pin(async move { put(store, &entry(1, slot, &[1; 30_000])).await.map_err(|e| e.to_string()) })
     };
     let roll = |at| Box::pin(async move { store.roll(Slot(at)).await.map_err(|e| e.to_string()) });
-    let mut all: Vec<std::pin::Pin<Box<dyn Future<Output = Result<(), String>>>>> = Vec::new();
+    let mut all: Vec<Pin<Box<dyn Future<Output = Done>>>> = Vec::new();
     for round in 0..10_u64 {
         for slot in round * 5..round * 5 + 5 {
             all.push(put_at(slot));

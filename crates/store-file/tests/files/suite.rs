@@ -21,7 +21,7 @@ impl Harness for Files {
     const FREED_SLOTS_STAY_TAKEN: bool = true;
 
     async fn fresh() -> Self {
-        Self { temp: Temp::new(), opened: Mutex::default() }
+        Self { temp: Temp::fast(), opened: Mutex::default() }
     }
 
     async fn handle(&self) -> Arc<FileStore> {

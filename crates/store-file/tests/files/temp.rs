@@ -23,9 +23,19 @@ pub(crate) struct Temp(PathBuf);
 
 impl Temp {
     pub(crate) fn new() -> Self {
+        Self::within(&std::env::temp_dir())
+    }
+
+    /// In memory, where syncs cost nothing: for tests that open hundreds of stores.
+    pub(crate) fn fast() -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Self::within(memory) } else { Self::new() }
+    }
+
+    fn within(folder: &Path) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("klamm-file-{}-{number}", std::process::id()));
+        let path = folder.join(format!("klamm-file-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }

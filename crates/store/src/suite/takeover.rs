@@ -8,7 +8,9 @@ use super::{
     Harness, Held, journal_over, open,
     owner::{Owner, claim, key, story},
 };
-use crate::{AcquireError, AppendError, Driver, Entry, Journal, Name, Nonce, PutError, Written};
+use crate::{
+    AcquireError, AppendError, Driver, Entry, Journal, Name, Nonce, PutError, ReadError, Tail, Written,
+};
 
 type Append = tokio::task::JoinHandle<Result<(), AppendError>>;
 
@@ -91,6 +93,37 @@ pub(super) async fn gap_in_flight<H: Harness>(harness: H) {
     assert_eq!(x.await.unwrap(), Err(AppendError::Occupied(Slot(2))));
     new.append(&*other, "d").await;
     assert_eq!(story(&*open(&harness).await).await, "T1 a T2 b c d");
+}
+
+pub(super) async fn scan_beside_the_own_takeover<H: Harness>(_: H) {
+    // A scan stops at every call while its own carrier takes over; a zombie's entry waits for who reads the old keys.
+    for first in 0..20 {
+        let harness = H::fresh().await;
+        let (one, held) = (open(&harness).await, Held::new(harness.handle().await));
+        let journal = journal_over(&held);
+        let mut old = Owner::takes(&*one, 1, 0).await;
+        old.append(&*one, "a").await;
+        old.records("x");
+        one.append(old.records("zombie"), Written::ignore()).await.unwrap();
+        held.hold_after(first);
+        let scan = start_scan(&journal);
+        while !scan.is_finished() && held.waiting().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        held.pass();
+        let mut new = Owner::takes(&*journal, 2, 0).await;
+        let b = new.append(&*journal, "b").await;
+        let Some((call, _)) = held.waiting().pop() else { return };
+        held.go(call).await;
+        scan.await.unwrap().unwrap();
+        let read = journal.read(Slot(3), 1).await.unwrap();
+        assert_eq!(read[0].header, b, "stopped at call {first}");
+    }
+}
+
+fn start_scan(journal: &Arc<impl Journal>) -> tokio::task::JoinHandle<Result<Tail, ReadError>> {
+    let journal = Arc::clone(journal);
+    tokio::spawn(async move { journal.tail().await })
 }
 
 pub(super) async fn rival_takeovers_at_one_tail<H: Harness>(harness: H) {

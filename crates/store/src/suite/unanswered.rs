@@ -1,26 +1,28 @@
 //! Rule 4: a lost answer is resolved by reading back. Nothing takes effect twice, no slot is skipped.
 
+use std::sync::Arc;
+
 use klamm_model::Slot;
 
 use super::{
     Fate::{self, LostAfter, LostBefore, Refused},
-    Harness, Lossy, open,
+    Harness, Lossy, SHARD, open,
     owner::{Owner, claim, head, key, story},
 };
-use crate::{AcquireError, AppendError, Journal, Written};
+use crate::{AcquireError, AppendError, Carrier, Journal, Written};
 
-async fn lossy<H: Harness>(
-    harness: &H,
-    writer: i32,
-) -> (std::sync::Arc<Lossy<H::Driver>>, crate::Carrier<Lossy<H::Driver>>, Owner) {
+type LossyDriver<H> = Lossy<<H as Harness>::Driver>;
+
+/// An owner over a store that will lose answers.
+async fn lossy<H: Harness>(harness: &H) -> (Arc<LossyDriver<H>>, Carrier<LossyDriver<H>>, Owner) {
     let driver = Lossy::new(harness.handle().await);
-    let journal = crate::Carrier::new(std::sync::Arc::clone(&driver), super::SHARD);
-    let owner = Owner::takes(&journal, writer, 0).await;
+    let journal = Carrier::new(Arc::clone(&driver), SHARD);
+    let owner = Owner::takes(&journal, 1, 0).await;
     (driver, journal, owner)
 }
 
 async fn appends_over<H: Harness>(harness: &H, fates: &[Fate]) {
-    let (driver, journal, mut owner) = lossy(harness, 1).await;
+    let (driver, journal, mut owner) = lossy(harness).await;
     driver.next_puts(fates.iter().copied());
     owner.append(&journal, "a").await;
     owner.append(&journal, "b").await;
@@ -37,7 +39,7 @@ pub(super) async fn lost_after_it_took_effect<H: Harness>(harness: H) {
 }
 
 pub(super) async fn lost_takeover<H: Harness>(harness: H) {
-    let (driver, journal, mut owner) = lossy(&harness, 1).await;
+    let (driver, journal, mut owner) = lossy(&harness).await;
     owner.append(&journal, "a").await;
     for (life, fates) in [(1, [LostBefore, LostAfter]), (2, [LostAfter, LostBefore])] {
         driver.next_puts(fates);
@@ -52,7 +54,7 @@ pub(super) async fn lost_takeover<H: Harness>(harness: H) {
 }
 
 pub(super) async fn unanswered_to_the_end<H: Harness>(harness: H) {
-    let (driver, journal, mut owner) = lossy(&harness, 1).await;
+    let (driver, journal, mut owner) = lossy(&harness).await;
     driver.next_puts([LostBefore; 1000]);
     let entry = owner.records("a");
     let unknown = journal.append(entry.clone(), Written::ignore()).await;
@@ -66,7 +68,7 @@ pub(super) async fn unanswered_to_the_end<H: Harness>(harness: H) {
 }
 
 pub(super) async fn unreadable_while_resolving<H: Harness>(harness: H) {
-    let (driver, journal, mut owner) = lossy(&harness, 1).await;
+    let (driver, journal, mut owner) = lossy(&harness).await;
     for fates in [[LostAfter], [LostBefore]] {
         driver.next_puts(fates);
         driver.next_gets_fail(2);
@@ -82,7 +84,7 @@ pub(super) async fn unreadable_while_resolving<H: Harness>(harness: H) {
 }
 
 pub(super) async fn refused_for_good<H: Harness>(harness: H) {
-    let (driver, journal, mut owner) = lossy(&harness, 1).await;
+    let (driver, journal, mut owner) = lossy(&harness).await;
     owner.append(&journal, "a").await;
     let checkpoint = owner.checkpoint(&journal, "c").await;
     driver.next_puts([Refused]);

@@ -1,0 +1,87 @@
+//! Record batches of the workload: made by the producer, taken apart by the reader.
+
+use bytes::Bytes;
+use klamm_records::{
+    BatchBuilder, Codec, Compression, DecompressCap, Limits, RecordIter, batches, decompress, validate,
+};
+
+use crate::{
+    Dice,
+    history::{Part, Value},
+};
+
+/// A batch that is sent until it is acknowledged.
+#[derive(Debug, Clone)]
+pub(crate) struct Batch {
+    pub(crate) part: Part,
+    pub(crate) first: u32,
+    pub(crate) count: u32,
+    pub(crate) bytes: Bytes,
+}
+
+/// Who writes a batch, as what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Writer {
+    pub(crate) id: i64,
+    pub(crate) epoch: i16,
+    pub(crate) sequence: i32,
+}
+
+/// The largest batch, below the broker's `message.max.bytes`.
+const BATCH_BYTES_MAX: u64 = 1_000_000;
+
+impl Batch {
+    /// A batch of seeded size: mostly small, some larger than a journal file's half.
+    pub(crate) fn make(part: Part, first: u32, writer: Writer, time_ms: i64, dice: &mut Dice) -> Self {
+        let (records_max, bytes_max) = match dice.within(0..100) {
+            0..60 => (5, 300),
+            60..90 => (10, 2_000),
+            90..97 => (4, 60_000),
+            _ => (2, 450_000),
+        };
+        let codec = if dice.one_in(4) { Codec::Lz4 } else { Codec::None };
+        let mut builder = BatchBuilder::new(Compression::of(codec)).producer(writer.id, writer.epoch, writer.sequence);
+        let count = dice.within(1..records_max + 1) as u32;
+        let mut size = 0;
+        let mut pushed = 0;
+        for number in first..first + count {
+            let filler = dice.within(0..bytes_max);
+            size += filler + 100;
+            if pushed > 0 && size > BATCH_BYTES_MAX {
+                break;
+            }
+            let mut value = vec![0; 8 + filler as usize];
+            dice.fill(&mut value[8..]);
+            value[..8].copy_from_slice(&Value { part, number }.to_bytes());
+            builder.push(time_ms, None, Some(&value), &[]);
+            pushed += 1;
+        }
+        let bytes = builder.build().expect("the batch fits");
+        Self { part, first, count: pushed, bytes }
+    }
+}
+
+/// The offsets and values of fetched batches, from an offset on.
+pub(crate) fn values(records: &Bytes, from: i64) -> Result<Vec<(i64, Value)>, String> {
+    let mut values = Vec::new();
+    for batch in batches(records) {
+        let batch = batch
+            .and_then(|raw| validate(raw, &Limits::broker()))
+            .map_err(|error| format!("a fetched batch: {error}"))?;
+        let payload = match batch.codec() {
+            Codec::None => batch.payload(),
+            codec => decompress(codec, &batch.payload(), DecompressCap::default())
+                .map_err(|error| format!("a fetched batch: {error}"))?,
+        };
+        for record in RecordIter::new(&payload, batch.header().record_count) {
+            let record = record.map_err(|error| format!("a fetched record: {error}"))?;
+            let offset = record.offset(batch.header());
+            let value = record.value.and_then(|value| value.first_chunk::<8>());
+            let value = value.ok_or_else(|| format!("offset {offset} has not what was sent"))?;
+            if offset >= from {
+                values.push((offset, Value::from_bytes(*value)));
+            }
+        }
+    }
+    Ok(values)
+}

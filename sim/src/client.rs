@@ -1,0 +1,138 @@
+//! A client's connection: frames of the real codec over the simulated network. Answers come in the order of requests.
+
+use std::{collections::VecDeque, io, time::Duration};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use klamm_env::{Connection, Net};
+use klamm_protocol::{ApiKey, Decode as _, Decoder, Request, decode_response_header, encode_request_frame};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::{Log, env::SimNet};
+
+/// Where the broker listens.
+pub(crate) const BROKER: &str = "broker";
+/// Its address.
+const ADDRESS: &str = "broker:9092";
+/// How long a client waits for a connection or an answer.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// Why a connection is of no use any more. What was asked may or may not have been done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Lost {
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("no answer in time")]
+    Late,
+    #[error("an answer that is none: {0}")]
+    Answer(String),
+}
+
+/// A connection to the broker.
+pub(crate) struct Client {
+    name: &'static str,
+    log: Log,
+    connection: Box<dyn Connection>,
+    received: BytesMut,
+    next: i32,
+    asked: VecDeque<(i32, ApiKey, i16)>,
+}
+
+/// An answer: its frame, where the body begins in it, its version.
+pub(crate) struct Answer {
+    frame: Bytes,
+    body: usize,
+    version: i16,
+}
+
+impl Client {
+    pub(crate) async fn connect(name: &'static str, net: &SimNet, log: &Log) -> Result<Self, Lost> {
+        let connecting = tokio::time::timeout(PATIENCE, net.connect(ADDRESS));
+        let connection = connecting.await.map_err(|_| Lost::Late)??;
+        log.note(name, format_args!("connected"));
+        let (received, asked) = (BytesMut::new(), VecDeque::new());
+        Ok(Self { name, log: log.clone(), connection, received, next: 0, asked })
+    }
+
+    /// Connects, however long it takes.
+    pub(crate) async fn connect_some_time(name: &'static str, net: &SimNet, log: &Log) -> Self {
+        loop {
+            match Self::connect(name, net, log).await {
+                Ok(client) => return client,
+                Err(lost) => log.note(name, format_args!("not connected: {lost}")),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub(crate) async fn send<R: Request>(&mut self, version: i16, request: &R) -> Result<(), Lost> {
+        let number = self.next;
+        self.next += 1;
+        let frame = encode_request_frame(version, number, Some(self.name), request)
+            .map_err(|error| Lost::Answer(error.to_string()))?;
+        let bytes: usize = frame.iter().map(Bytes::len).sum();
+        self.log.note(self.name, format_args!("asks {} v{version} #{number} {bytes} bytes", R::API));
+        self.asked.push_back((number, R::API, version));
+        let write = async {
+            for piece in &frame {
+                self.connection.write_all(piece).await?;
+            }
+            self.connection.flush().await
+        };
+        tokio::time::timeout(PATIENCE, write).await.map_err(|_| Lost::Late)??;
+        Ok(())
+    }
+
+    /// The answer to the oldest request that has none.
+    pub(crate) async fn receive(&mut self) -> Result<Answer, Lost> {
+        let (number, api, version) = self.asked.pop_front().expect("something was asked");
+        let frame = tokio::time::timeout(PATIENCE, self.frame()).await.map_err(|_| Lost::Late)??;
+        let mut decoder = Decoder::trusting(&frame);
+        let header = decode_response_header(&mut decoder, api, version)
+            .map_err(|error| Lost::Answer(error.to_string()))?;
+        if header.correlation_id != number {
+            return Err(Lost::Answer(format!("#{} came for #{number}", header.correlation_id)));
+        }
+        let crc = klamm_records::crc32c(&frame);
+        self.log.note(self.name, format_args!("is answered #{number} {} bytes {crc:08x}", frame.len()));
+        let body = decoder.at();
+        Ok(Answer { frame, body, version })
+    }
+
+    /// Asks and waits.
+    pub(crate) async fn ask<R: Request>(&mut self, version: i16, request: &R) -> Result<Answer, Lost> {
+        assert!(self.asked.is_empty(), "one after the other");
+        self.send(version, request).await?;
+        self.receive().await
+    }
+
+    async fn frame(&mut self) -> io::Result<Bytes> {
+        loop {
+            if let Some(length) = self.received.first_chunk::<4>() {
+                let length = u32::from_be_bytes(*length) as usize;
+                if self.received.len() >= 4 + length {
+                    self.received.advance(4);
+                    return Ok(self.received.split_to(length).freeze());
+                }
+            }
+            if self.connection.read_buf(&mut self.received).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+}
+
+impl Answer {
+    /// The frame, which what is decoded borrows from.
+    pub(crate) fn frame(&self) -> &Bytes {
+        &self.frame
+    }
+
+    /// The body of an answer to `R`.
+    pub(crate) fn decode<R: Request>(&self) -> Result<R::Response<'_>, Lost> {
+        let mut decoder = Decoder::trusting(&self.frame);
+        let header = decode_response_header(&mut decoder, R::API, self.version);
+        header.map_err(|error| Lost::Answer(error.to_string()))?;
+        debug_assert_eq!(decoder.at(), self.body, "the header is as long as before");
+        R::Response::decode_all(decoder, self.version).map_err(|error| Lost::Answer(error.to_string()))
+    }
+}

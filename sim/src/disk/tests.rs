@@ -1,0 +1,1 @@
+//! The disk's contract, and what crashes do.

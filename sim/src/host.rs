@@ -1,0 +1,81 @@
+//! The machine that the broker runs on: each start gets the surviving disk, and the facade starts on it.
+
+use std::sync::Arc;
+
+use klamm::{Config, Env, Klamm};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::{
+    Dice, Log, Time,
+    disk::SimDisk,
+    env::{SimClock, SimEntropy, SimNet},
+};
+
+/// Tells the running broker to stop in good order.
+#[derive(Clone, Default)]
+pub(crate) struct Control(Arc<Mutex<Arc<Notify>>>);
+
+impl Control {
+    pub(crate) fn stop(&self) {
+        self.0.lock().notify_one();
+    }
+
+    fn renew(&self) -> Arc<Notify> {
+        let new = Arc::new(Notify::new());
+        *self.0.lock() = Arc::clone(&new);
+        new
+    }
+}
+
+/// What every start of the broker is given.
+pub(crate) struct Host {
+    pub(crate) config: Config,
+    pub(crate) time: Time,
+    pub(crate) log: Log,
+    pub(crate) disk: SimDisk,
+    pub(crate) control: Control,
+    entropy: Arc<SimEntropy>,
+    net: SimNet,
+}
+
+impl Host {
+    pub(crate) fn new(seed: u64, time: Time, log: Log, disk: SimDisk, control: Control) -> Self {
+        let mut dice = Dice::new(seed, "config");
+        let config = Config {
+            listen: "0.0.0.0:9092".to_owned(),
+            data: "/data".into(),
+            auto_create_topics_enable: false,
+            klamm_journal_file_bytes: 1 << 20,
+            // The smallest: readers come to the files; the usual: to the tail.
+            klamm_tail_bytes: *dice.pick(&[1 << 20, 64 << 20]),
+            ..Config::default()
+        };
+        let entropy = Arc::new(SimEntropy(Mutex::new(Dice::new(seed, "entropy"))));
+        let net = SimNet::new(Dice::new(seed, "broker's net"));
+        Self { config, time, log, disk, control, entropy, net }
+    }
+
+    /// One life of the broker.
+    pub(crate) fn live(&self) -> impl Future<Output = turmoil::Result> + 'static + use<> {
+        let env = Env {
+            clock: Arc::new(SimClock(self.time.clone())),
+            entropy: Arc::clone(&self.entropy) as _,
+            disk: self.disk.mount(),
+            net: Arc::new(self.net.clone()),
+        };
+        let (config, log, stopping) = (self.config.clone(), self.log.clone(), self.control.renew());
+        async move {
+            let klamm = Klamm::start(config, env).await?;
+            log.note("broker", format_args!("serves"));
+            let why = tokio::select! { biased;
+                why = klamm.failed() => why,
+                () = stopping.notified() => {
+                    klamm.stop().await;
+                    return Ok(());
+                }
+            };
+            Err(why.into())
+        }
+    }
+}

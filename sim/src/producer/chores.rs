@@ -1,0 +1,152 @@
+//! What the producer does between batches, when nothing is in flight: new producer ids, new topics, fewer topics.
+//! A chore is asked again until it is answered; from the second time on it may have been done already.
+
+use klamm_protocol::{
+    CreateTopicsRequest, DeleteTopicsRequest, ErrorCode, InitProducerIdRequest, Uuid,
+    create_topics::CreatableTopic, delete_topics::DeleteTopicState,
+};
+
+use super::{Lane, Producer};
+use crate::{client::Lost, history::Event, model::Life};
+
+const TOPICS_MAX: usize = 4;
+/// Few names, so that they are used again.
+const NAMES: u64 = 6;
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Chore {
+    ProducerId,
+    Create { topic: usize, again: bool },
+    Delete { topic: usize, again: bool },
+}
+
+impl Producer {
+    /// What is necessary, or now and then what is not.
+    pub(super) fn plan_chore(&mut self) {
+        if self.chore.is_some() {
+            return;
+        }
+        let live = self.model.borrow().live();
+        let what = match self.dice.within(0..200) {
+            _ if self.writer.is_none() => 0,
+            _ if live.is_empty() => 1,
+            what => what,
+        };
+        self.chore = match what {
+            0 => Some(Chore::ProducerId),
+            1..5 if live.len() < TOPICS_MAX => Some(self.plan_topic()),
+            5..8 if live.len() > 1 => Some(Chore::Delete { topic: *self.dice.pick(&live), again: false }),
+            _ => None,
+        };
+    }
+
+    fn plan_topic(&mut self) -> Chore {
+        let mut model = self.model.borrow_mut();
+        let name = loop {
+            let name = format!("t{}", self.dice.within(0..NAMES));
+            if model.topics.iter().all(|topic| topic.life == Life::Deleted || topic.name != name) {
+                break name;
+            }
+        };
+        let partitions = self.dice.within(1..4) as u32;
+        Chore::Create { topic: model.add_topic(name, partitions), again: false }
+    }
+
+    pub(super) async fn do_chore(&mut self) -> Result<(), Lost> {
+        match self.chore.expect("there is one") {
+            Chore::ProducerId => self.new_id().await?,
+            Chore::Create { topic, again } => {
+                self.chore = Some(Chore::Create { topic, again: true });
+                if !self.create(topic, again).await? {
+                    return Ok(());
+                }
+            }
+            Chore::Delete { topic, again } => {
+                self.chore = Some(Chore::Delete { topic, again: true });
+                if !self.delete(topic, again).await? {
+                    return Ok(());
+                }
+            }
+        }
+        self.chore = None;
+        Ok(())
+    }
+
+    async fn new_id(&mut self) -> Result<(), Lost> {
+        let request = InitProducerIdRequest {
+            transactional_id: None,
+            transaction_timeout_ms: -1,
+            producer_id: -1,
+            producer_epoch: -1,
+        };
+        let answer = self.client.as_mut().expect("connected").ask(4, &request).await?;
+        let response = answer.decode::<InitProducerIdRequest<'_>>()?;
+        if response.error_code != ErrorCode::NONE {
+            return Err(Lost::Answer(format!("{:?}", response.error_code)));
+        }
+        self.model.borrow_mut().tell(Event::ProducerId(response.producer_id));
+        self.writer = Some((response.producer_id, response.producer_epoch));
+        self.lanes.values_mut().for_each(Lane::restart);
+        Ok(())
+    }
+
+    async fn create(&mut self, number: usize, again: bool) -> Result<bool, Lost> {
+        let (name, partitions) = {
+            let topic = &self.model.borrow().topics[number];
+            (topic.name.clone(), topic.parts.len() as i32)
+        };
+        let topics = vec![CreatableTopic {
+            name: name.into(),
+            num_partitions: partitions,
+            replication_factor: 1,
+            ..Default::default()
+        }];
+        let request = CreateTopicsRequest { topics, timeout_ms: 30_000, ..Default::default() };
+        let answer = self.client.as_mut().expect("connected").ask(7, &request).await?;
+        let response = answer.decode::<CreateTopicsRequest<'_>>()?;
+        let [result] = &response.topics[..] else { return Err(Lost::Answer("not one topic".to_owned())) };
+        let mut model = self.model.borrow_mut();
+        match result.error_code {
+            ErrorCode::NONE => model.topics[number].id = Some(result.topic_id),
+            ErrorCode::TOPIC_ALREADY_EXISTS if again => {}
+            ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::REQUEST_TIMED_OUT => return Ok(false),
+            error => model.tell(Event::Refused(format!("topic {number} is not created: {error:?}"))),
+        }
+        let topic = &mut model.topics[number];
+        topic.life = Life::Live;
+        for (index, part) in (0..).zip(&topic.parts) {
+            self.lanes.insert(*part, Lane::new(number, index));
+        }
+        Ok(true)
+    }
+
+    async fn delete(&mut self, number: usize, again: bool) -> Result<bool, Lost> {
+        let by_id = self.dice.one_in(2);
+        let mut request = DeleteTopicsRequest { timeout_ms: 30_000, ..Default::default() };
+        {
+            let mut model = self.model.borrow_mut();
+            let topic = &mut model.topics[number];
+            topic.life = Life::Deleting;
+            request.topics = vec![match topic.id.filter(|_| by_id) {
+                Some(topic_id) => DeleteTopicState { name: None, topic_id },
+                None => DeleteTopicState { name: Some(topic.name.clone().into()), topic_id: Uuid::ZERO },
+            }];
+            for part in topic.parts.clone() {
+                self.lanes.remove(&part);
+                model.tell(Event::Deleting(part));
+            }
+        }
+        let answer = self.client.as_mut().expect("connected").ask(6, &request).await?;
+        let response = answer.decode::<DeleteTopicsRequest<'_>>()?;
+        let [result] = &response.responses[..] else { return Err(Lost::Answer("not one topic".to_owned())) };
+        let mut model = self.model.borrow_mut();
+        match result.error_code {
+            ErrorCode::NONE => {}
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC_ID if again => {}
+            ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::REQUEST_TIMED_OUT => return Ok(false),
+            error => model.tell(Event::Refused(format!("topic {number} is not deleted: {error:?}"))),
+        }
+        model.topics[number].life = Life::Deleted;
+        Ok(true)
+    }
+}

@@ -1,0 +1,85 @@
+//! One partition as the producer sees it. Invariant: batches are sent in the order of their sequence numbers; after a
+//! failure nothing is sent until all that is in flight has come back.
+
+use std::collections::VecDeque;
+
+use crate::batch::Batch;
+
+#[derive(Debug)]
+pub(super) struct Lane {
+    /// The topic's number in the model.
+    pub(super) topic: usize,
+    /// The partition's index.
+    pub(super) index: i32,
+    values: u32,
+    sequence: i32,
+    /// To be sent again.
+    waiting: VecDeque<Batch>,
+    /// Came back while others are in flight.
+    failed: Vec<Batch>,
+    in_flight: usize,
+}
+
+impl Lane {
+    pub(super) fn new(topic: usize, index: i32) -> Self {
+        let (waiting, failed) = (VecDeque::new(), Vec::new());
+        Self { topic, index, values: 0, sequence: 0, waiting, failed, in_flight: 0 }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight == 0 && self.waiting.is_empty()
+    }
+
+    /// Whether it must wait for what is in flight.
+    pub(super) fn is_held(&self) -> bool {
+        !self.failed.is_empty()
+    }
+
+    /// How many values were sent.
+    pub(super) fn sent(&self) -> u32 {
+        self.values
+    }
+
+    /// The sequence number of the next new batch.
+    pub(super) fn sequence(&self) -> i32 {
+        self.sequence
+    }
+
+    /// Begins anew for a new producer id.
+    pub(super) fn restart(&mut self) {
+        assert!(self.is_idle(), "a batch keeps its producer id");
+        self.sequence = 0;
+    }
+
+    /// A new batch is on its way.
+    pub(super) fn begin(&mut self, batch: &Batch) {
+        assert!(self.waiting.is_empty() && !self.is_held(), "older batches come first");
+        self.values += batch.count;
+        self.sequence += batch.count as i32;
+        self.in_flight += 1;
+    }
+
+    /// Sends the oldest that waits.
+    pub(super) fn next_waiting(&mut self) -> Option<Batch> {
+        let batch = self.waiting.pop_front()?;
+        self.in_flight += 1;
+        Some(batch)
+    }
+
+    pub(super) fn acked(&mut self) {
+        self.in_flight -= 1;
+        self.requeue();
+    }
+
+    pub(super) fn failed(&mut self, batch: Batch) {
+        self.in_flight -= 1;
+        self.failed.push(batch);
+        self.requeue();
+    }
+
+    fn requeue(&mut self) {
+        if self.in_flight == 0 {
+            self.failed.drain(..).rev().for_each(|batch| self.waiting.push_front(batch));
+        }
+    }
+}
