@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
-use klamm_broker::{AllowClients, Answer, Broker, BrokerConfig, PartitionShard, Session};
-use klamm_cluster::{Cluster, Command};
+use klamm_broker::{AllowClients, Answer, Broker, BrokerConfig, GroupShard, PartitionShard, Parts, Session};
+use klamm_cluster::{Cluster, Command, ShardRole};
 use klamm_env::Env;
 use klamm_model::{Epoch, ShardId, StorageClass};
 use klamm_shard::{Image, Partitions, Shard, ShardConfig};
@@ -32,6 +32,8 @@ fn broker_config() -> BrokerConfig {
         producer_expiration_ms: 86_400_000,
         fetch_bytes_max: 64 << 20,
         fetch_sessions_max: 16,
+        data_folder: String::new(),
+        settings: Vec::new(),
     }
 }
 
@@ -44,6 +46,13 @@ pub async fn partition_shard(env: &Env, id: ShardId) -> PartitionShard {
     PartitionShard { shard, view }
 }
 
+async fn group_shard(env: &Env, id: ShardId) -> GroupShard {
+    let (image, view) = Image::new();
+    let shard = Shard::start(env.clone(), MemoryStore::open(id), shard_config(id), view);
+    shard.ready().await.expect("memory serves");
+    GroupShard::start(env.clone(), shard, image, klamm_group::GroupConfig::default())
+}
+
 /// A session with a broker that has one topic, `bench`, of the memory class.
 pub async fn session(partitions: i32) -> Session {
     let env = Env::os();
@@ -52,14 +61,20 @@ pub async fn session(partitions: i32) -> Session {
         Shard::start(env.clone(), MemoryStore::open(ShardId::CLUSTER), shard_config(ShardId::CLUSTER), view);
     cluster.ready().await.expect("memory serves");
     cluster.ask(Command::Begin { id: [1; 16] }).await.expect("the cluster begins");
-    let ids: Vec<_> = image.load().shards().map(|(id, _)| id).collect();
-    let mut shards = BTreeMap::new();
-    for id in ids {
-        shards.insert(id, partition_shard(&env, id).await);
+    let roles: Vec<_> = image.load().shards().map(|(id, shard)| (id, shard.role)).collect();
+    let (mut shards, mut groups) = (BTreeMap::new(), None);
+    for (id, role) in roles {
+        match role {
+            ShardRole::Partitions(_) => drop(shards.insert(id, partition_shard(&env, id).await)),
+            ShardRole::Groups => groups = Some(group_shard(&env, id).await),
+        }
     }
-    let broker = Broker::new(broker_config(), env, Arc::new(AllowClients), cluster, image, shards);
+    let groups = groups.expect("every cluster has a shard of groups");
+    let parts = Parts { cluster, image, shards, groups };
+    let broker = Broker::new(broker_config(), env, Arc::new(AllowClients), parts);
     broker.start().await.expect("the broker starts");
-    let mut session = Session::open(Arc::new(broker), SocketAddr::from(([127, 0, 0, 1], 9092)));
+    let end = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    let mut session = Session::open(Arc::new(broker), end(9092), end(50_000));
     call(&mut session, request::body(request::create("bench", partitions, "memory"))).await;
     session
 }

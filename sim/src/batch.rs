@@ -40,7 +40,8 @@ impl Batch {
             _ => (2, 450_000),
         };
         let codec = if dice.one_in(4) { Codec::Lz4 } else { Codec::None };
-        let mut builder = BatchBuilder::new(Compression::of(codec)).producer(writer.id, writer.epoch, writer.sequence);
+        let mut builder =
+            BatchBuilder::new(Compression::of(codec)).producer(writer.id, writer.epoch, writer.sequence);
         let count = dice.within(1..records_max + 1) as u32;
         let mut size = 0;
         let mut pushed = 0;

@@ -80,7 +80,8 @@ impl Chaos {
         };
         self.disk.lay(trap);
         let at = now + self.dice.within(1..2000);
-        self.plan = if trap.is_none() && self.dice.one_in(3) { Plan::Stop { at } } else { Plan::Crash { at } };
+        self.plan =
+            if trap.is_none() && self.dice.one_in(3) { Plan::Stop { at } } else { Plan::Crash { at } };
         self.log.note("chaos", format_args!("plans {:?}, {trap:?}", self.plan));
     }
 

@@ -2,7 +2,7 @@
 
 mod many;
 
-use std::{ops::Range, process::ExitCode};
+use std::{collections::BTreeMap, ops::Range, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use klamm_sim::{Outcome, run};
@@ -80,16 +80,28 @@ fn one(seed: u64, whole_log: bool) -> Result<(), String> {
     let damage = counts.damage;
     println!(
         "seed {seed}: {} batches acknowledged, {} records read, {} crashes, {} torn and {} lost writes, {} ms, log {:016x}",
-        counts.acked, counts.read, counts.crashes, damage.torn, damage.lost, counts.millis, log.hash()
+        counts.acked,
+        counts.read,
+        counts.crashes,
+        damage.torn,
+        damage.lost,
+        counts.millis,
+        log.hash()
     );
-    match &problems[..] {
-        [] => Ok(()),
-        [first, ..] => {
-            problems.iter().take(20).for_each(|problem| println!("  {problem}"));
-            if !whole_log {
-                println!("  its log: sim --seed {seed} --log");
-            }
-            Err(format!("seed {seed} failed ({} problems): {first}", problems.len()))
+    let Some(first) = problems.first() else { return Ok(()) };
+    // Problems that differ in numbers only are told once.
+    let shape = |problem: &str| problem.replace(|letter: char| letter.is_ascii_digit(), "");
+    let mut shapes: BTreeMap<String, usize> = BTreeMap::new();
+    problems.iter().for_each(|problem| *shapes.entry(shape(problem)).or_default() += 1);
+    for problem in &problems {
+        match shapes.remove(&shape(problem)) {
+            Some(1) => println!("  {problem}"),
+            Some(times) => println!("  {problem} (and {} more like it)", times - 1),
+            None => {}
         }
     }
+    if !whole_log {
+        println!("  its log: sim --seed {seed} --log");
+    }
+    Err(format!("seed {seed} failed ({} problems): {first}", problems.len()))
 }

@@ -135,8 +135,8 @@ impl Producer {
                 records: Some(Records::from(batch.bytes.clone())),
             });
         }
-        let by_name = self.dice.one_in(2)
-            || topics.keys().any(|topic| self.model.borrow().topics[*topic].id.is_none());
+        let by_name =
+            self.dice.one_in(2) || topics.keys().any(|topic| self.model.borrow().topics[*topic].id.is_none());
         let topic_data = topics.into_iter().map(|(topic, partition_data)| {
             let topic = &self.model.borrow().topics[topic];
             match topic.id.filter(|_| !by_name) {

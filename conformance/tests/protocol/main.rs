@@ -3,11 +3,15 @@
 #![allow(clippy::disallowed_methods)] // Drives real processes from outside; nothing here is simulated.
 
 mod addresses;
+mod admin;
 mod by_id;
+mod configs;
+mod delete_records;
 mod fetching;
 mod listing;
 mod memory;
 mod pipelining;
+mod probe;
 mod producing;
 mod restarts;
 mod sessions;

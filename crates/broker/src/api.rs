@@ -72,10 +72,34 @@ apis! {
     Fetch = 4..=18, fetch, FetchRequest, overlaps: false, needs: Some(Operation::Read);
     ListOffsets = 1..=11, list_offsets, ListOffsetsRequest, overlaps: false, needs: Some(Operation::Describe);
     Metadata = 0..=13, metadata, MetadataRequest, overlaps: false, needs: Some(Operation::Describe);
+    OffsetCommit = 2..=10, offset_commit, OffsetCommitRequest, overlaps: false, needs: Some(Operation::Read);
+    OffsetFetch = 1..=10, offset_fetch, OffsetFetchRequest, overlaps: false, needs: Some(Operation::Describe);
+    FindCoordinator = 0..=6, find_coordinator, FindCoordinatorRequest, overlaps: false, needs: Some(Operation::Describe);
+    JoinGroup = 0..=9, join_group, JoinGroupRequest, overlaps: false, needs: Some(Operation::Read);
+    Heartbeat = 0..=4, heartbeat, HeartbeatRequest, overlaps: false, needs: Some(Operation::Read);
+    LeaveGroup = 0..=5, leave_group, LeaveGroupRequest, overlaps: false, needs: Some(Operation::Read);
+    SyncGroup = 0..=5, sync_group, SyncGroupRequest, overlaps: false, needs: Some(Operation::Read);
+    DescribeGroups = 0..=6, describe_groups, DescribeGroupsRequest, overlaps: false, needs: Some(Operation::Describe);
+    ListGroups = 0..=5, list_groups, ListGroupsRequest, overlaps: false, needs: Some(Operation::Describe);
     ApiVersions = 0..=4, api_versions, ApiVersionsRequest, overlaps: false, needs: None;
     CreateTopics = 2..=7, create_topics, CreateTopicsRequest, overlaps: false, needs: Some(Operation::Create);
     DeleteTopics = 1..=6, delete_topics, DeleteTopicsRequest, overlaps: false, needs: Some(Operation::Delete);
+    DeleteRecords = 0..=2, delete_records, DeleteRecordsRequest, overlaps: false, needs: Some(Operation::Delete);
     InitProducerId = 0..=5, init_producer_id, InitProducerIdRequest, overlaps: false, needs: Some(Operation::IdempotentWrite);
+    OffsetForLeaderEpoch = 2..=4, offset_for_leader_epoch, OffsetForLeaderEpochRequest, overlaps: false, needs: Some(Operation::Describe);
+    DescribeConfigs = 1..=4, describe_configs, DescribeConfigsRequest, overlaps: false, needs: Some(Operation::DescribeConfigs);
+    AlterConfigs = 0..=2, alter_configs, AlterConfigsRequest, overlaps: false, needs: Some(Operation::AlterConfigs);
+    DescribeLogDirs = 1..=4, describe_log_dirs, DescribeLogDirsRequest, overlaps: false, needs: Some(Operation::Describe);
+    CreatePartitions = 0..=3, create_partitions, CreatePartitionsRequest, overlaps: false, needs: Some(Operation::Alter);
+    DeleteGroups = 0..=2, delete_groups, DeleteGroupsRequest, overlaps: false, needs: Some(Operation::Delete);
+    IncrementalAlterConfigs = 0..=1, incremental_alter_configs, IncrementalAlterConfigsRequest, overlaps: false, needs: Some(Operation::AlterConfigs);
+    ListPartitionReassignments = 0..=0, list_partition_reassignments, ListPartitionReassignmentsRequest, overlaps: false, needs: Some(Operation::Describe);
+    OffsetDelete = 0..=0, offset_delete, OffsetDeleteRequest, overlaps: false, needs: Some(Operation::Delete);
+    DescribeClientQuotas = 0..=1, describe_client_quotas, DescribeClientQuotasRequest, overlaps: false, needs: Some(Operation::DescribeConfigs);
+    DescribeCluster = 0..=2, describe_cluster, DescribeClusterRequest, overlaps: false, needs: Some(Operation::Describe);
+    DescribeProducers = 0..=0, describe_producers, DescribeProducersRequest, overlaps: false, needs: Some(Operation::Read);
+    ListConfigResources = 0..=1, list_config_resources, ListConfigResourcesRequest, overlaps: false, needs: Some(Operation::DescribeConfigs);
+    DescribeTopicPartitions = 0..=0, describe_topic_partitions, DescribeTopicPartitionsRequest, overlaps: false, needs: Some(Operation::Describe);
 }
 
 /// The row of an API.

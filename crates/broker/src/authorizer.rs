@@ -31,8 +31,14 @@ pub enum Operation {
     Create,
     /// Delete topics.
     Delete,
+    /// Change something.
+    Alter,
     /// See that something is there.
     Describe,
+    /// See a configuration.
+    DescribeConfigs,
+    /// Change a configuration.
+    AlterConfigs,
     /// What brokers do among themselves.
     ClusterAction,
     /// Get a producer id.
@@ -46,6 +52,8 @@ pub enum Resource<'a> {
     Cluster,
     /// A topic, by name.
     Topic(&'a str),
+    /// A consumer group.
+    Group(&'a str),
 }
 
 /// Decides.

@@ -9,7 +9,9 @@ use klamm_partition::Partitions as PartitionMachine;
 use klamm_protocol::{ErrorCode, Uuid};
 use klamm_shard::{Image, PartitionView, Partitions, Shard, ShardState};
 
-use crate::{Authorizer, outbox::Outbox, producer_ids::ProducerIds, sessions::FetchSessions};
+use crate::{
+    Authorizer, GroupShard, Setting, outbox::Outbox, producer_ids::ProducerIds, sessions::FetchSessions,
+};
 
 /// What the handlers go by.
 #[derive(Debug, Clone)]
@@ -34,6 +36,10 @@ pub struct BrokerConfig {
     pub fetch_bytes_max: usize,
     /// Fetch sessions that are kept.
     pub fetch_sessions_max: usize,
+    /// The data folder, as DescribeLogDirs names it.
+    pub data_folder: String,
+    /// The configuration, as DescribeConfigs tells it.
+    pub settings: Vec<Setting>,
 }
 
 /// A shard that holds partitions.
@@ -45,6 +51,18 @@ pub struct PartitionShard {
     pub view: Arc<Partitions>,
 }
 
+/// The shards of a broker, all serving.
+pub struct Parts {
+    /// Shard 0.
+    pub cluster: Shard<Cluster>,
+    /// Its image.
+    pub image: Arc<Image<Cluster>>,
+    /// The shards that hold partitions.
+    pub shards: BTreeMap<ShardId, PartitionShard>,
+    /// The shard that holds consumer groups.
+    pub groups: GroupShard,
+}
+
 /// One broker.
 pub struct Broker {
     pub(crate) config: BrokerConfig,
@@ -53,6 +71,7 @@ pub struct Broker {
     pub(crate) cluster: Shard<Cluster>,
     pub(crate) image: Arc<Image<Cluster>>,
     pub(crate) shards: BTreeMap<ShardId, PartitionShard>,
+    pub(crate) groups: GroupShard,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) outbox: Outbox,
@@ -66,14 +85,8 @@ pub(crate) struct Located {
 
 impl Broker {
     /// A broker over shards that are serving.
-    pub fn new(
-        config: BrokerConfig,
-        env: Env,
-        authorizer: Arc<dyn Authorizer>,
-        cluster: Shard<Cluster>,
-        image: Arc<Image<Cluster>>,
-        shards: BTreeMap<ShardId, PartitionShard>,
-    ) -> Self {
+    pub fn new(config: BrokerConfig, env: Env, authorizer: Arc<dyn Authorizer>, parts: Parts) -> Self {
+        let Parts { cluster, image, shards, groups } = parts;
         Self {
             fetch_sessions: FetchSessions::new(config.fetch_sessions_max),
             config,
@@ -82,6 +95,7 @@ impl Broker {
             cluster,
             image,
             shards,
+            groups,
             producer_ids: ProducerIds::default(),
             outbox: Outbox::default(),
         }

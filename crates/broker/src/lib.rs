@@ -3,13 +3,17 @@
 //! Code map: [`Session::call`] takes a frame, [`api`] finds its handler, `handlers/NN_name.rs` answers. Handlers
 //! authorize, validate and translate between the protocol and the machines; the rules live in the machines.
 //! `topics` makes and deletes topics, `outbox` carries the cluster's effects to other shards, `sessions` keeps fetch
-//! sessions, `topic_config` knows the topic configurations. Absent here: sockets, files, and any semantics of storage.
+//! sessions, `topic_config` knows the topic configurations, `alter` changes them, `configs` has what is told of any
+//! configuration. Absent here: sockets, files, and any semantics of storage.
 
+mod alter;
 mod api;
 mod authorizer;
 mod broker;
+mod configs;
 mod errors;
 mod fetch;
+mod groups;
 mod handlers;
 mod outbox;
 mod producer_ids;
@@ -20,5 +24,7 @@ mod topics;
 
 pub use api::{Served, served};
 pub use authorizer::{AllowClients, Authorizer, Operation, Principal, Resource};
-pub use broker::{Broker, BrokerConfig, PartitionShard};
+pub use broker::{Broker, BrokerConfig, PartitionShard, Parts};
+pub use configs::{ConfigType, Setting};
+pub use groups::GroupShard;
 pub use session::{Answer, Session};

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use klamm_cluster::{Command, Effect, EffectKind, OFFSETS_RESERVED};
+use klamm_group::{Command as GroupCommand, Request};
 use klamm_model::{PartitionId, ShardId, StorageClass};
 use klamm_partition::{Command as PartitionCommand, Reply as PartitionReply};
 use klamm_shard::{Ack, ShardError};
@@ -40,12 +41,17 @@ impl Broker {
     }
 
     async fn deliver(&self, effect: &Arc<Effect>) -> Result<(), ShardError> {
+        if let EffectKind::ForgetOffsets(name) = &effect.kind {
+            let request = Request::ForgetTopic { topic: name.clone(), id: effect.topic };
+            return self.groups.shard.ask(GroupCommand { epoch: None, request }).await.map(drop);
+        }
         let Some(shard) = self.shards.get(&effect.shard) else { return Err(ShardError::NotServing) };
         let command = match &effect.kind {
             EffectKind::Create(partitions) => {
                 PartitionCommand::Create { topic: effect.topic, partitions: partitions.clone() }
             }
             EffectKind::Drop => PartitionCommand::Drop { topic: effect.topic },
+            EffectKind::ForgetOffsets(_) => unreachable!("delivered above"),
         };
         match shard.shard.ask(command).await? {
             // It stands in the outbox, and is delivered another time.

@@ -17,6 +17,8 @@ use crate::{
 
 /// The first version of Produce and of Fetch that names topics by id.
 pub(crate) const TOPIC_IDS_SINCE: i16 = 13;
+/// The first version of OffsetCommit and OffsetFetch that names topics by id.
+pub(crate) const TOPIC_IDS_SINCE_OFFSETS: i16 = 10;
 
 /// What goes back.
 #[derive(Debug)]
@@ -43,6 +45,10 @@ pub(crate) struct Incoming {
     pub(crate) principal: Principal,
     /// The address by which this connection reached the broker.
     pub(crate) local: SocketAddr,
+    /// The other end.
+    pub(crate) peer: SocketAddr,
+    /// What the client calls itself.
+    pub(crate) client_id: Arc<str>,
     pub(crate) frame: Bytes,
     pub(crate) api: ApiKey,
     pub(crate) version: i16,
@@ -62,6 +68,19 @@ impl Incoming {
         self.broker.topic(name, id)
     }
 
+    /// The topic of committed offsets: by name, and by id from version 10 on (OffsetCommit, OffsetFetch).
+    pub(crate) fn offset_topic(&self, name: &str, id: Uuid) -> Result<Arc<Topic>, ErrorCode> {
+        let by_id = self.version >= TOPIC_IDS_SINCE_OFFSETS;
+        if by_id && id == Uuid::ZERO {
+            return Err(ErrorCode::UNKNOWN_TOPIC_ID);
+        }
+        let topic = self.broker.topic(name, if by_id { id } else { Uuid::ZERO })?;
+        match self.may(Operation::Read, Resource::Topic(topic.name.as_str())) {
+            true => Ok(topic),
+            false => Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+        }
+    }
+
     /// Whether the principal may.
     pub(crate) fn may(&self, operation: Operation, resource: Resource<'_>) -> bool {
         self.broker.authorizer.allows(&self.principal, operation, resource)
@@ -72,19 +91,27 @@ impl Incoming {
 pub struct Session {
     broker: Arc<Broker>,
     local: SocketAddr,
+    peer: SocketAddr,
     principal: Principal,
+    /// The last request's; clients say the same each time.
+    client_id: Arc<str>,
 }
 
 impl Session {
     /// A new connection; `local` is the address by which it reached the broker.
-    pub fn open(broker: Arc<Broker>, local: SocketAddr) -> Self {
-        Self { broker, local, principal: Principal::anonymous() }
+    pub fn open(broker: Arc<Broker>, local: SocketAddr, peer: SocketAddr) -> Self {
+        Self { broker, local, peer, principal: Principal::anonymous(), client_id: "".into() }
     }
 
     /// Takes a request up. The flag says whether it may run beside others of the connection.
     pub fn call(&mut self, frame: Bytes) -> (bool, Pin<Box<dyn Future<Output = Answer> + Send>>) {
-        let header = decode_request_header(&mut Decoder::new(&frame))
-            .and_then(|header| Ok((header.api()?, header.api_version, header.correlation_id)));
+        let header = decode_request_header(&mut Decoder::new(&frame)).and_then(|header| {
+            let client_id = header.client_id.as_deref().unwrap_or_default();
+            if *self.client_id != *client_id {
+                self.client_id = client_id.into();
+            }
+            Ok((header.api()?, header.api_version, header.correlation_id))
+        });
         let (api, version, correlation_id) = match header {
             Ok(header) => header,
             Err(error) => return (false, close(format!("a bad request header: {error}"))),
@@ -100,6 +127,8 @@ impl Session {
             broker: Arc::clone(&self.broker),
             principal: self.principal.clone(),
             local: self.local,
+            peer: self.peer,
+            client_id: Arc::clone(&self.client_id),
             frame,
             api,
             version,

@@ -1,11 +1,16 @@
 //! Topic configurations: Kafka's names and defaults. All are known and checked for their form; which of them are
 //! obeyed yet is in `docs/skipped.md`.
 
+mod table;
+
 use std::collections::BTreeMap;
 
 use klamm_model::StorageClass;
 
-use Form::{Bool, Float, Int, Long, OneOf, SomeOf, Text};
+use crate::configs::{ConfigType, Row, SOURCE_DEFAULT, SOURCE_TOPIC, Setting};
+
+use Form::{Bool, Float, Int, List, Long, OneOf, SomeOf};
+use table::{CONFIGS, Config, STORAGE_CLASS};
 
 /// What a value looks like.
 enum Form {
@@ -15,46 +20,8 @@ enum Form {
     Float,
     OneOf(&'static [&'static str]),
     SomeOf(&'static [&'static str]),
-    Text,
+    List,
 }
-
-/// Name, default, form (numbers: their least value).
-const CONFIGS: &[(&str, &str, Form)] = &[
-    ("cleanup.policy", "delete", SomeOf(&["delete", "compact"])),
-    ("compression.gzip.level", "-1", Int(-1)),
-    ("compression.lz4.level", "9", Int(1)),
-    ("compression.type", "producer", OneOf(&["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"])),
-    ("compression.zstd.level", "3", Int(-131_072)),
-    ("delete.retention.ms", "86400000", Long(0)),
-    ("file.delete.delay.ms", "60000", Long(0)),
-    ("flush.messages", "9223372036854775807", Long(1)),
-    ("flush.ms", "9223372036854775807", Long(0)),
-    ("follower.replication.throttled.replicas", "", Text),
-    ("index.interval.bytes", "4096", Int(0)),
-    ("klamm.storage.class", "", OneOf(&StorageClass::NAMES)),
-    ("leader.replication.throttled.replicas", "", Text),
-    ("local.retention.bytes", "-2", Long(-2)),
-    ("local.retention.ms", "-2", Long(-2)),
-    ("max.compaction.lag.ms", "9223372036854775807", Long(1)),
-    ("max.message.bytes", "1048588", Int(0)),
-    ("message.timestamp.after.max.ms", "3600000", Long(0)),
-    ("message.timestamp.before.max.ms", "9223372036854775807", Long(0)),
-    ("message.timestamp.type", "CreateTime", OneOf(&["CreateTime", "LogAppendTime"])),
-    ("min.cleanable.dirty.ratio", "0.5", Float),
-    ("min.compaction.lag.ms", "0", Long(0)),
-    ("min.insync.replicas", "1", Int(1)),
-    ("preallocate", "false", Bool),
-    ("remote.log.copy.disable", "false", Bool),
-    ("remote.log.delete.on.disable", "false", Bool),
-    ("remote.storage.enable", "false", Bool),
-    ("retention.bytes", "-1", Long(i64::MIN)),
-    ("retention.ms", "604800000", Long(-1)),
-    ("segment.bytes", "1073741824", Int(1 << 20)),
-    ("segment.index.bytes", "10485760", Int(4)),
-    ("segment.jitter.ms", "0", Long(0)),
-    ("segment.ms", "604800000", Long(1)),
-    ("unclean.leader.election.enable", "false", Bool),
-];
 
 impl Form {
     fn admits(&self, value: &str) -> bool {
@@ -65,7 +32,7 @@ impl Form {
             Float => value.parse::<f64>().is_ok_and(|number| (0.0..=1.0).contains(&number)),
             OneOf(words) => words.contains(&value),
             SomeOf(words) => value.split(',').all(|word| words.contains(&word.trim())),
-            Text => true,
+            List => true,
         }
     }
 
@@ -76,7 +43,18 @@ impl Form {
             Float => "a number from 0 to 1".to_owned(),
             OneOf(words) => format!("one of {}", words.join(", ")),
             SomeOf(words) => format!("a list of {}", words.join(", ")),
-            Text => "a text".to_owned(),
+            List => "words between commas".to_owned(),
+        }
+    }
+
+    fn kind(&self) -> ConfigType {
+        match self {
+            Bool => ConfigType::Boolean,
+            Int(_) => ConfigType::Int,
+            Long(_) => ConfigType::Long,
+            Float => ConfigType::Double,
+            OneOf(_) => ConfigType::String,
+            SomeOf(_) | List => ConfigType::List,
         }
     }
 }
@@ -84,7 +62,7 @@ impl Form {
 /// Refuses unknown names and values of the wrong form.
 pub(crate) fn check(configs: &BTreeMap<String, String>) -> Result<(), String> {
     for (name, value) in configs {
-        let Some((_, _, form)) = CONFIGS.iter().find(|(known, ..)| known == name) else {
+        let Some(Config { form, .. }) = CONFIGS.iter().find(|known| known.name == name) else {
             return Err(format!("Unknown topic config name: {}", name.escape_debug()));
         };
         if !form.admits(value) {
@@ -98,15 +76,54 @@ pub(crate) fn check(configs: &BTreeMap<String, String>) -> Result<(), String> {
     Ok(())
 }
 
-/// All configurations of a topic: name, value, whether the topic's own.
-pub(crate) fn describe(
+/// Whether a configuration is settled when the topic is made.
+pub(crate) fn is_fixed(name: &str) -> bool {
+    name == STORAGE_CLASS
+}
+
+/// Refuses changes of what is settled when the topic is made; passes over those that change nothing.
+pub(crate) fn check_fixed(
+    changes: &mut BTreeMap<String, Option<String>>,
+    class: StorageClass,
+) -> Result<(), String> {
+    match changes.remove(STORAGE_CLASS) {
+        Some(value) if value.as_deref() != Some(class.name()) => Err(format!(
+            "{STORAGE_CLASS} is {class} for good: it is settled when the topic is made",
+            class = class.name()
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// All configurations of a topic, by name.
+pub(crate) fn rows(
     own: &BTreeMap<String, String>,
     class: StorageClass,
-) -> impl Iterator<Item = (&'static str, String, bool)> {
-    CONFIGS.iter().map(move |(name, default, _)| match own.get(*name) {
-        Some(value) => (*name, value.clone(), true),
-        None if *name == "klamm.storage.class" => (*name, class.name().to_owned(), false),
-        None => (*name, (*default).to_owned(), false),
+    settings: &[Setting],
+) -> impl Iterator<Item = Row> {
+    CONFIGS.iter().map(move |config| {
+        let own = own.get(config.name).map(|value| (config.name, Some(value.clone()), SOURCE_TOPIC));
+        let setting = settings.iter().find(|setting| config.broker == Some(setting.name));
+        let below = match (setting, config.broker) {
+            (Some(setting), _) => setting.layers(),
+            (None, Some(broker)) => vec![(broker, Some(config.default.to_owned()), SOURCE_DEFAULT)],
+            (None, None) => Vec::new(),
+        };
+        let synonyms: Vec<_> = own.into_iter().chain(below).collect();
+        let first = synonyms.first().cloned();
+        let (_, value, source) =
+            first.unwrap_or((config.name, Some(config.default.to_owned()), SOURCE_DEFAULT));
+        Row {
+            name: config.name,
+            // The broker's default may have changed since.
+            value: if is_fixed(config.name) { Some(class.name().to_owned()) } else { value },
+            source,
+            read_only: is_fixed(config.name),
+            sensitive: false,
+            synonyms,
+            kind: config.form.kind(),
+            doc: config.doc.trim_start(),
+        }
     })
 }
 
@@ -139,8 +156,9 @@ mod tests {
         );
         assert!(check("klamm.storage.class", "memory") && !check("klamm.storage.class", "tape"));
         assert!(!check("retention.msec", "1"));
-        for (name, default, form) in CONFIGS {
-            assert!(form.admits(default) || *name == "klamm.storage.class", "{name}");
+        for config in CONFIGS {
+            assert!(config.form.admits(config.default) || is_fixed(config.name), "{}", config.name);
         }
+        assert!(CONFIGS.is_sorted_by_key(|config| config.name));
     }
 }

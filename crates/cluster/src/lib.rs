@@ -15,4 +15,4 @@ mod tests;
 pub use command::{Command, CreateError, NewTopic, Reply};
 pub use machine::OFFSETS_RESERVED;
 pub use record::ClusterRecord;
-pub use state::{Cluster, Effect, EffectKind, Shard, Topic, TopicPartition};
+pub use state::{Cluster, Effect, EffectKind, Shard, ShardRole, Topic, TopicPartition};

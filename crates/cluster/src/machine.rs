@@ -7,16 +7,19 @@ use klamm_machine::{At, Corrupt, Decision, Machine, Now, Pair};
 use klamm_model::{Offset, ShardId, StorageClass, TopicId};
 
 use crate::{
-    Cluster, ClusterRecord, Command, CreateError, Effect, EffectKind, NewTopic, Reply, Shard, Topic,
-    TopicPartition, snapshot,
+    Cluster, ClusterRecord, Command, CreateError, Effect, EffectKind, NewTopic, Reply, Shard, ShardRole,
+    Topic, TopicPartition, snapshot,
 };
 
 /// How many offsets of a partition in memory are reserved at a time. They are skipped at a restart.
 pub const OFFSETS_RESERVED: Offset = 1_000_000;
 
 /// The shards that a new cluster of one broker has.
-const FIRST_SHARDS: [(ShardId, StorageClass); 2] =
-    [(ShardId(1), StorageClass::Disk), (ShardId(2), StorageClass::Memory)];
+const FIRST_SHARDS: [(ShardId, ShardRole); 3] = [
+    (ShardId(1), ShardRole::Partitions(StorageClass::Disk)),
+    (ShardId(2), ShardRole::Partitions(StorageClass::Memory)),
+    (ShardId(3), ShardRole::Groups),
+];
 
 type Decided = Decision<ClusterRecord, Reply>;
 
@@ -37,7 +40,7 @@ impl Cluster {
             StorageClass::Memory => OFFSETS_RESERVED,
             StorageClass::Disk => Offset::MAX,
         };
-        let of_class = self.shards.iter().filter(|(_, shard)| shard.class == class);
+        let of_class = self.shards.iter().filter(|(_, shard)| shard.role == ShardRole::Partitions(class));
         let mut shards: Vec<(u32, ShardId)> = of_class.map(|(id, shard)| (shard.partitions, *id)).collect();
         let place = |_| {
             let (load, shard) = shards.iter_mut().min().expect("every class has a shard");
@@ -110,6 +113,11 @@ impl Cluster {
         shards.sort_unstable();
         shards.dedup();
         shards.into_iter().for_each(|shard| self.owe(Effect { shard, topic: id, kind: EffectKind::Drop }));
+        let groups = self.shards.iter().filter(|(_, shard)| shard.role == ShardRole::Groups);
+        let groups: Vec<ShardId> = groups.map(|(shard, _)| *shard).collect();
+        for shard in groups {
+            self.owe(Effect { shard, topic: id, kind: EffectKind::ForgetOffsets(topic.name.clone()) });
+        }
     }
 }
 
@@ -177,8 +185,7 @@ impl Machine for Cluster {
             ClusterRecord::Begun { id, shards } => {
                 assert!(self.id.is_none(), "a cluster begins once");
                 self.id = Some(*id);
-                let shard =
-                    |(id, class): &(ShardId, StorageClass)| (*id, Shard { class: *class, partitions: 0 });
+                let shard = |(id, role): &(ShardId, ShardRole)| (*id, Shard { role: *role, partitions: 0 });
                 self.shards = shards.iter().map(shard).collect();
             }
             ClusterRecord::TopicCreated(topic) => {

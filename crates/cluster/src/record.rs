@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use klamm_machine::{Corrupt, PayloadReader, PayloadWriter, Record};
 use klamm_model::{Offset, PartitionId, ProducerId, ShardId, StorageClass, TopicId, TopicName};
 
-use crate::{Topic, TopicPartition};
+use crate::{ShardRole, Topic, TopicPartition};
 
 const BEGUN: u8 = 1;
 const TOPIC_CREATED: u8 = 2;
@@ -16,6 +16,9 @@ const EFFECT_DONE: u8 = 6;
 const PARTITIONS_ADDED: u8 = 7;
 const CONFIGS_SET: u8 = 8;
 
+/// The role of a shard of groups; the others are the tags of their storage classes.
+const GROUPS: u8 = 3;
+
 /// A change of the cluster's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClusterRecord {
@@ -23,8 +26,8 @@ pub enum ClusterRecord {
     Begun {
         /// Its id.
         id: [u8; 16],
-        /// The shards that hold partitions.
-        shards: Vec<(ShardId, StorageClass)>,
+        /// The shards beside the cluster's own.
+        shards: Vec<(ShardId, ShardRole)>,
     },
     /// A topic was made; its shards owe its partitions.
     TopicCreated(Topic),
@@ -60,6 +63,20 @@ pub enum ClusterRecord {
     },
 }
 
+fn encode_role(out: &mut PayloadWriter, role: ShardRole) {
+    match role {
+        ShardRole::Partitions(class) => encode_class(out, class),
+        ShardRole::Groups => out.u8(GROUPS),
+    }
+}
+
+fn decode_role(input: &mut PayloadReader) -> Result<ShardRole, Corrupt> {
+    match input.u8()? {
+        GROUPS => Ok(ShardRole::Groups),
+        class => class_of(class).map(ShardRole::Partitions),
+    }
+}
+
 fn encode_class(out: &mut PayloadWriter, class: StorageClass) {
     out.u8(match class {
         StorageClass::Disk => 1,
@@ -68,7 +85,11 @@ fn encode_class(out: &mut PayloadWriter, class: StorageClass) {
 }
 
 fn decode_class(input: &mut PayloadReader) -> Result<StorageClass, Corrupt> {
-    match input.u8()? {
+    class_of(input.u8()?)
+}
+
+fn class_of(tag: u8) -> Result<StorageClass, Corrupt> {
+    match tag {
         1 => Ok(StorageClass::Disk),
         2 => Ok(StorageClass::Memory),
         _ => Err(Corrupt("an unknown storage class")),
@@ -77,18 +98,18 @@ fn decode_class(input: &mut PayloadReader) -> Result<StorageClass, Corrupt> {
 
 pub(crate) fn encode_shards(
     out: &mut PayloadWriter,
-    shards: impl ExactSizeIterator<Item = (ShardId, StorageClass)>,
+    shards: impl ExactSizeIterator<Item = (ShardId, ShardRole)>,
 ) {
     out.u32(shards.len() as u32);
-    for (id, class) in shards {
+    for (id, role) in shards {
         out.u32(id.0);
-        encode_class(out, class);
+        encode_role(out, role);
     }
 }
 
-pub(crate) fn decode_shards(input: &mut PayloadReader) -> Result<Vec<(ShardId, StorageClass)>, Corrupt> {
+pub(crate) fn decode_shards(input: &mut PayloadReader) -> Result<Vec<(ShardId, ShardRole)>, Corrupt> {
     let count = input.count(5)?;
-    (0..count).map(|_| Ok((ShardId(input.u32()?), decode_class(input)?))).collect()
+    (0..count).map(|_| Ok((ShardId(input.u32()?), decode_role(input)?))).collect()
 }
 
 pub(crate) fn encode_topic(out: &mut PayloadWriter, topic: &Topic) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use klamm_machine::{Corrupt, Pair, PayloadReader, PayloadWriter};
-use klamm_model::{ShardId, TopicId};
+use klamm_model::{ShardId, TopicId, TopicName};
 
 use crate::{Cluster, Effect, EffectKind, Shard, record};
 
@@ -28,7 +28,7 @@ pub(crate) fn encode(cluster: &Cluster) -> Vec<Pair> {
         out.u64(cluster.next_effect);
         record::encode_shards(
             out,
-            cluster.shards.iter().map(|(id, shard)| (*id, shard.class)).collect::<Vec<_>>().into_iter(),
+            cluster.shards.iter().map(|(id, shard)| (*id, shard.role)).collect::<Vec<_>>().into_iter(),
         );
     })];
     for (id, topic) in &cluster.topics {
@@ -51,8 +51,8 @@ pub(crate) fn restore(cluster: &mut Cluster, key: Bytes, value: Bytes) -> Result
             cluster.id = if id.is_empty() { None } else { Some(PayloadReader::new(id).array()?) };
             cluster.next_producer_id = input.i64()?;
             cluster.next_effect = input.u64()?;
-            for (id, class) in record::decode_shards(&mut input)? {
-                cluster.shards.entry(id).or_insert(Shard { class, partitions: 0 }).class = class;
+            for (id, role) in record::decode_shards(&mut input)? {
+                cluster.shards.entry(id).or_insert(Shard { role, partitions: 0 }).role = role;
             }
         }
         TOPIC => cluster.insert(record::decode_topic(&mut input)?),
@@ -69,6 +69,10 @@ fn encode_effect(out: &mut PayloadWriter, effect: &Effect) {
     out.raw(&effect.topic.0);
     match &effect.kind {
         EffectKind::Drop => out.u8(0),
+        EffectKind::ForgetOffsets(name) => {
+            out.u8(2);
+            out.bytes(name.as_str().as_bytes());
+        }
         EffectKind::Create(partitions) => {
             out.u8(1);
             out.u32(partitions.len() as u32);
@@ -89,6 +93,10 @@ fn decode_effect(input: &mut PayloadReader) -> Result<Effect, Corrupt> {
             let count = input.count(20)?;
             let partitions = (0..count).map(|_| Ok((input.i32()?, input.i64()?, input.i64()?)));
             EffectKind::Create(partitions.collect::<Result<_, Corrupt>>()?)
+        }
+        2 => {
+            let name = TopicName::parse(&input.text()?).map_err(|_| Corrupt("a topic's name"))?;
+            EffectKind::ForgetOffsets(name)
         }
         _ => return Err(Corrupt("an unknown kind of effect")),
     };

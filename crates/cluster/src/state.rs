@@ -5,11 +5,20 @@ use std::{collections::BTreeMap, sync::Arc};
 use imbl::OrdMap;
 use klamm_model::{Offset, PartitionId, ProducerId, ShardId, StorageClass, TopicId, TopicName};
 
-/// A shard that holds partitions.
+/// What a shard is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShardRole {
+    /// Partitions of a storage class.
+    Partitions(StorageClass),
+    /// Consumer groups and their offsets, on disk.
+    Groups,
+}
+
+/// A shard beside the cluster's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
-    /// What its journal is kept in.
-    pub class: StorageClass,
+    /// What it is for.
+    pub role: ShardRole,
     /// How many partitions it has.
     pub partitions: u32,
 }
@@ -56,6 +65,8 @@ pub enum EffectKind {
     Create(Vec<(i32, Offset, Offset)>),
     /// Forget the topic's partitions.
     Drop,
+    /// Forget the offsets that groups committed for the topic of this name.
+    ForgetOffsets(TopicName),
 }
 
 /// The cluster.
@@ -96,7 +107,7 @@ impl Cluster {
         self.topics.len()
     }
 
-    /// The shards that hold partitions.
+    /// The shards beside the cluster's own.
     pub fn shards(&self) -> impl Iterator<Item = (ShardId, Shard)> {
         self.shards.iter().map(|(id, shard)| (*id, *shard))
     }

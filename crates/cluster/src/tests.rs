@@ -58,10 +58,12 @@ fn topics_come_and_go_with_their_effects() {
     assert!(matches!(&effect.kind, EffectKind::Create(partitions) if partitions.len() == 3));
     assert_eq!(story.tell(Command::DeleteTopic(TopicId([1; 16]))), Reply::Deleted(true));
     assert_eq!(story.tell(Command::DeleteTopic(TopicId([1; 16]))), Reply::Deleted(false));
-    assert_eq!((story.0.topic_count(), story.0.outbox().count()), (0, 2));
+    assert_eq!((story.0.topic_count(), story.0.outbox().count()), (0, 3), "create, drop, forget the offsets");
     story.tell(Command::EffectDone { sequence: 0 });
     story.tell(Command::EffectDone { sequence: 0 });
     assert_eq!(story.0.outbox().next().unwrap().1.kind, EffectKind::Drop);
+    let name = TopicName::parse("a").unwrap();
+    assert_eq!(story.0.outbox().nth(1).unwrap().1.kind, EffectKind::ForgetOffsets(name));
     assert_eq!(
         story.create("a", 3, 1, StorageClass::Memory),
         Reply::Created(Ok(())),

@@ -134,6 +134,19 @@ impl Disk for OsDisk {
     }
 }
 
+impl OsDisk {
+    /// Removes a folder with everything in it; one that is not there is fine. For temporary folders of tools: no part
+    /// of [`Disk`], since a broker removes files one by one.
+    pub async fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        let path = path.to_owned();
+        blocking(move || match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        })
+        .await
+    }
+}
+
 struct OsLock {
     _file: fs::File,
 }

@@ -1,25 +1,41 @@
-//! The command line. `klamm` alone is `klamm serve`.
+//! The command line. `klamm` alone is `klamm serve`; the other commands talk to a broker, ours or Apache Kafka's.
 //!
-//! Contract: nothing is printed and nothing exits here but in [`Stop::print`]; what is wrong is said on standard error
-//! as `klamm: <what, where, what to do>`, with exit code 1.
+//! Contract: what is wrong is said on standard error as `klamm: <what, where, what to do>`, with exit code 1. Results go
+//! to standard output, all else to standard error. A reader of standard output who goes away ends a command quietly.
 
-use std::{
-    ffi::OsString,
-    fmt::{self, Write as _},
-    path::PathBuf,
-    process::ExitCode,
-};
+mod config;
+mod consume;
+mod datetime;
+mod dev;
+mod escape;
+mod format;
+mod group;
+mod json;
+mod lines;
+mod listing;
+mod produce;
+mod remote;
+mod reset;
+mod serve;
+mod topic;
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use klamm::config::{Config, ConfigError, Flag, Inputs, KEYS, variable_of};
-use klamm_env::Disk;
+use std::{ffi::OsString, fmt, process::ExitCode};
+
+use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use klamm::config::ConfigError;
+
+pub(crate) use remote::Remote;
+pub(crate) use serve::ServeArgs;
 
 /// A complete Kafka in one binary. Without a command: serve.
 #[derive(Debug, Parser)]
-#[command(name = "klamm", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+#[command(name = "klamm", version, after_help = EXAMPLES, disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    /// The broker that commands talk to; also KLAMM_BOOTSTRAP [default: 127.0.0.1:9092]
+    #[arg(short = 'b', long, value_name = "HOST:PORT", global = true)]
+    bootstrap: Option<String>,
     #[command(flatten)]
     serve: ServeArgs,
 }
@@ -29,23 +45,21 @@ struct Cli {
 pub(crate) enum Command {
     /// Run a broker
     Serve(ServeArgs),
-}
-
-/// What a broker is told.
-#[derive(Debug, Clone, Default, Args)]
-pub(crate) struct ServeArgs {
-    /// Where Kafka clients connect [default: 127.0.0.1:9092]
-    #[arg(long, value_name = "HOST:PORT")]
-    listen: Option<String>,
-    /// The folder for everything that is kept on this machine [default: ./klamm-data]
-    #[arg(long, value_name = "DIR")]
-    data: Option<String>,
-    /// A configuration file (TOML); also KLAMM_CONFIG
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Set a configuration key; may be repeated
-    #[arg(short = 'c', long = "set", value_name = "KEY=VALUE", value_parser = assignment)]
-    set: Vec<(String, String)>,
+    /// Run a broker in memory, for development; nothing is kept
+    Dev(dev::DevArgs),
+    /// Create, list, describe, alter and delete topics
+    #[command(subcommand)]
+    Topic(topic::TopicCommand),
+    /// Write records: lines of standard input or files
+    Produce(produce::ProduceArgs),
+    /// Read records
+    Consume(consume::ConsumeArgs),
+    /// List, describe, reset and delete consumer groups
+    #[command(subcommand)]
+    Group(group::GroupCommand),
+    /// Show or check the configuration of `klamm serve`
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
 }
 
 const EXAMPLES: &str = "\
@@ -55,8 +69,22 @@ Examples:
   klamm -c num.partitions=6                   any configuration key
   KLAMM_NUM_PARTITIONS=6 klamm                the same from the environment
   klamm --config klamm.toml                   the same from a file: num.partitions = 6
+  klamm dev                                   a broker in memory, to try things out
 
-`klamm serve --help` lists every configuration key.";
+  klamm topic create orders -p 6              from another shell; -b HOST:PORT names another broker
+  echo hello | klamm produce orders
+  klamm consume orders -e
+
+`klamm COMMAND --help` has examples of each; `klamm serve --help` lists every configuration key.";
+
+/// A command line that was understood.
+#[derive(Debug)]
+pub(crate) struct Invocation {
+    /// What to do.
+    pub(crate) command: Command,
+    /// Whom to talk to.
+    pub(crate) remote: Remote,
+}
 
 fn assignment(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -66,59 +94,37 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 /// Reads the command line, the program's name first.
-pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> {
-    let keys = keys_help();
+pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Invocation, Stop> {
+    let keys = serve::keys_help();
     let command = Cli::command().mut_subcommand("serve", |serve| serve.after_long_help(keys));
     let matches = command.try_get_matches_from(words).map_err(Stop::Clap)?;
     let cli = Cli::from_arg_matches(&matches).map_err(Stop::Clap)?;
-    Ok(cli.command.unwrap_or(Command::Serve(cli.serve)))
+    let serves = matches!(cli.command, None | Some(Command::Serve(_)));
+    if cli.command.is_some() && cli.serve != ServeArgs::default() {
+        let flags = ServeArgs::augment_args(clap::Command::new(""));
+        let flags: Vec<_> = flags.get_arguments().filter_map(|arg| arg.get_long()).collect();
+        let flags = flags.join(", --");
+        return Err(Stop::failed(format!("--{flags} are of `klamm serve`: they go behind that word")));
+    }
+    if serves && cli.bootstrap.is_some() {
+        return Err(Stop::failed(
+            "-b is for commands that talk to a broker; a broker takes --listen HOST:PORT",
+        ));
+    }
+    let command = cli.command.unwrap_or(Command::Serve(cli.serve));
+    Ok(Invocation { command, remote: Remote::new(cli.bootstrap) })
 }
 
-fn keys_help() -> String {
-    let mut help = String::from(
-        "Configuration keys, each as `-c KEY=VALUE`, as KLAMM_… in the environment, or in the file.\n\
-         Flags go before the environment, the environment before the file.\n",
-    );
-    for key in KEYS {
-        let default = if key.default.is_empty() { "nothing" } else { key.default };
-        let (name, variable) = (key.name, variable_of(key.name));
-        let _ =
-            write!(help, "\n  {name}  [{default}]  {variable}\n      {}\n      {}\n", key.doc(), key.kind);
-    }
-    help
-}
-
-impl ServeArgs {
-    /// The configuration: defaults, file, environment, flags.
-    pub(crate) async fn load(
-        &self,
-        disk: &dyn Disk,
-        environment: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Result<Config, ConfigError> {
-        let lossy = |text: OsString| text.to_string_lossy().into_owned();
-        let environment: Vec<_> =
-            environment.into_iter().map(|(name, value)| (lossy(name), lossy(value))).collect();
-        let named =
-            || environment.iter().find(|(name, _)| name == "KLAMM_CONFIG").map(|(_, path)| path.into());
-        let file = match self.config.clone().or_else(named) {
-            Some(path) => {
-                let bytes = disk.read(&path).await.map_err(|error| ConfigError::unreadable(&path, error))?;
-                let text = String::from_utf8(bytes)
-                    .map_err(|_| ConfigError::unreadable(&path, "it is not UTF-8"))?;
-                Some((path, text))
-            }
-            None => None,
-        };
-        Config::load(&Inputs { file, environment, flags: self.flags() })
-    }
-
-    fn flags(&self) -> Vec<Flag> {
-        let set = self.set.iter().map(|(key, value)| ("-c", key.as_str(), value));
-        let listen = self.listen.iter().map(|value| ("--listen", "listen", value));
-        let data = self.data.iter().map(|value| ("--data", "data", value));
-        let flag =
-            |(flag, key, value): (_, &str, &String)| Flag { flag, key: key.to_owned(), value: value.clone() };
-        set.chain(listen).chain(data).map(flag).collect()
+/// Does it.
+pub(crate) async fn run(Invocation { command, remote }: Invocation) -> Result<(), Stop> {
+    match command {
+        Command::Serve(args) => serve::run(&args).await,
+        Command::Dev(args) => dev::run(&args).await,
+        Command::Topic(command) => topic::run(command, &remote).await,
+        Command::Produce(args) => produce::run(args, &remote).await,
+        Command::Consume(args) => consume::run(args, &remote).await,
+        Command::Group(command) => group::run(command, &remote).await,
+        Command::Config(command) => config::run(command).await,
     }
 }
 
@@ -129,6 +135,8 @@ pub(crate) enum Stop {
     Clap(clap::Error),
     /// What went wrong, where, and what to do.
     Failed(String),
+    /// Nobody reads standard output any more.
+    Quiet,
 }
 
 impl Stop {
@@ -144,6 +152,7 @@ impl Stop {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(_) => ExitCode::FAILURE,
             },
+            Self::Quiet => ExitCode::SUCCESS,
             Self::Clap(_) | Self::Failed(_) => {
                 eprintln!("{self}");
                 ExitCode::FAILURE
@@ -155,6 +164,7 @@ impl Stop {
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Quiet => Ok(()),
             Self::Failed(what) => write!(f, "klamm: {what}"),
             Self::Clap(error) => {
                 let text = error.to_string();
@@ -167,6 +177,22 @@ impl fmt::Display for Stop {
 impl From<ConfigError> for Stop {
     fn from(error: ConfigError) -> Self {
         Self::failed(error)
+    }
+}
+
+impl From<klamm_client::Error> for Stop {
+    fn from(error: klamm_client::Error) -> Self {
+        Self::failed(error)
+    }
+}
+
+/// Of standard output, which is what commands write to.
+impl From<std::io::Error> for Stop {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Self::Quiet,
+            _ => Self::failed(format!("can't write to standard output: {error}")),
+        }
     }
 }
 

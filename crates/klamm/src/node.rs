@@ -2,16 +2,21 @@
 
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use klamm_broker::{AllowClients, Broker, BrokerConfig, PartitionShard};
-use klamm_cluster::{Cluster, Command};
+use klamm_broker::{AllowClients, Broker, BrokerConfig, ConfigType, GroupShard, PartitionShard, Parts, Setting};
+use klamm_cluster::{Cluster, Command, ShardRole};
 use klamm_env::Env;
+use klamm_group::GroupConfig;
 use klamm_model::{Epoch, ShardId, StorageClass};
 use klamm_net::{Limits, Server};
 use klamm_shard::{Image, Partitions, Shard, ShardConfig, ShardError};
 use klamm_store_file::{FolderError, OpenError};
 use tokio::sync::watch;
 
-use crate::{config::Config, service::KafkaService, stores::Stores};
+use crate::{
+    config::{Config, KEYS, Key, Kind, Source},
+    service::KafkaService,
+    stores::Stores,
+};
 
 /// How long a stop waits for answers under way.
 const GRACE: Duration = Duration::from_secs(10);
@@ -66,9 +71,10 @@ pub struct Klamm {
     broker: Arc<Broker>,
     cluster: Shard<Cluster>,
     shards: Vec<PartitionShard>,
+    groups: GroupShard,
     failure: watch::Receiver<Option<String>>,
-    /// Keeps the folder's lock until the end.
-    _stores: Stores,
+    /// Has the folder's lock until the end.
+    stores: Stores,
 }
 
 impl Klamm {
@@ -86,23 +92,30 @@ impl Klamm {
         let epoch = cluster.ready().await.map_err(|why| start.failed(ShardId::CLUSTER, why))?;
         cluster.ask(Command::Begin { id: env.entropy.bytes16() }).await?;
 
-        let mut shards = BTreeMap::new();
+        let (mut shards, mut groups) = (BTreeMap::new(), None);
         for (id, shard) in image.load().shards() {
-            shards.insert(id, start.partitions(id, shard.class, epoch).await?);
+            match shard.role {
+                ShardRole::Partitions(class) => {
+                    shards.insert(id, start.partitions(id, class, epoch).await?);
+                }
+                ShardRole::Groups => groups = Some((id, start.groups(id).await?)),
+            }
         }
+        let (groups_id, groups) = groups.expect("every cluster has a shard of groups");
         for (id, shard) in &shards {
             shard.shard.ready().await.map_err(|why| start.failed(*id, why))?;
         }
+        groups.shard.ready().await.map_err(|why| start.failed(groups_id, why))?;
         let all = shards.values().cloned().collect();
-        let broker =
-            Broker::new(start.broker(), env.clone(), Arc::new(AllowClients), cluster.clone(), image, shards);
+        let parts = Parts { cluster: cluster.clone(), image, shards, groups: groups.clone() };
+        let broker = Broker::new(start.broker(), env.clone(), Arc::new(AllowClients), parts);
         let broker = Arc::new(broker);
         broker.start().await?;
 
         let service = Arc::new(KafkaService(Arc::clone(&broker)));
         let server = Server::start(listener, service, start.limits(), Arc::clone(&env.clock));
         let server = server.map_err(|error| StartError::Listen { address: config.listen.clone(), error })?;
-        Ok(Self { server, broker, cluster, shards: all, failure: stores.failure(), _stores: stores })
+        Ok(Self { server, broker, cluster, shards: all, groups, failure: stores.failure(), stores })
     }
 
     /// Where clients connect.
@@ -131,7 +144,9 @@ impl Klamm {
         for shard in &self.shards {
             shard.shard.stop().await;
         }
+        self.groups.shard.stop().await;
         self.cluster.stop().await;
+        self.stores.close().await;
     }
 }
 
@@ -170,6 +185,24 @@ impl Starting<'_> {
         Ok(PartitionShard { shard, view })
     }
 
+    async fn groups(&self, id: ShardId) -> Result<GroupShard, StartError> {
+        let store = self.stores.shard(id, StorageClass::Disk).await?;
+        let (image, view) = Image::new();
+        let shard = Shard::start(self.env.clone(), store, self.shard(id, Epoch(0)), view);
+        let config = self.config;
+        let groups = GroupConfig {
+            session_timeout_min_ms: config.group_min_session_timeout_ms,
+            session_timeout_max_ms: config.group_max_session_timeout_ms,
+            initial_rebalance_delay_ms: config.group_initial_rebalance_delay_ms,
+            members_max: config.group_max_size,
+            offset_metadata_max: config.offset_metadata_max_bytes,
+            offsets_retention_ms: i64::from(config.offsets_retention_minutes) * 60_000,
+            offsets_check_ms: config.offsets_retention_check_interval_ms,
+            ..GroupConfig::default()
+        };
+        Ok(GroupShard::start(self.env.clone(), shard, image, groups))
+    }
+
     fn broker(&self) -> BrokerConfig {
         let config = self.config;
         let advertised = config.advertised_address.as_deref().and_then(|address| address.rsplit_once(':'));
@@ -186,6 +219,30 @@ impl Starting<'_> {
             producer_expiration_ms: i64::try_from(config.producer_id_expiration_ms).unwrap_or(i64::MAX),
             fetch_bytes_max: config.fetch_max_bytes,
             fetch_sessions_max: config.max_incremental_fetch_session_cache_slots,
+            data_folder: self.config.data.display().to_string(),
+            settings: KEYS.iter().map(|key| self.setting(key)).collect(),
+        }
+    }
+
+    /// A key as clients are told of it.
+    fn setting(&self, key: &Key) -> Setting {
+        let within_int = |max: i64| i32::try_from(max).is_ok();
+        let kind = match key.kind {
+            Kind::Bool => ConfigType::Boolean,
+            Kind::Int { max, .. } | Kind::Bytes { max, .. } if within_int(max) => ConfigType::Int,
+            Kind::Int { .. } | Kind::Bytes { .. } | Kind::Millis { .. } => ConfigType::Long,
+            Kind::Address | Kind::OptionalAddress | Kind::Folder | Kind::Word(_) | Kind::LogFilter => {
+                ConfigType::String
+            }
+        };
+        Setting {
+            name: key.name,
+            value: self.config.get(key.name).unwrap_or_default(),
+            default: Config::default().get(key.name).unwrap_or_default(),
+            configured: *self.config.sources.of(key.name) != Source::Default,
+            kind,
+            doc: key.doc(),
+            sensitive: false,
         }
     }
 

@@ -15,7 +15,7 @@ impl Service for KafkaService {
     type Session = KafkaSession;
 
     fn open(&self, ends: Ends) -> KafkaSession {
-        KafkaSession(klamm_broker::Session::open(Arc::clone(&self.0), ends.local))
+        KafkaSession(klamm_broker::Session::open(Arc::clone(&self.0), ends.local, ends.peer))
     }
 }
 

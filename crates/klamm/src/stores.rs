@@ -1,6 +1,9 @@
 //! The concrete backends, named here alone.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use klamm_env::Env;
 use klamm_model::{ShardId, StorageClass};
@@ -13,6 +16,7 @@ pub(crate) struct Stores {
     env: Env,
     folder: DataFolder,
     file_bytes: u64,
+    opened: Mutex<Vec<Arc<FileStore>>>,
     /// Why nothing may be believed any more; None while all is well.
     failure: watch::Sender<Option<String>>,
 }
@@ -21,7 +25,8 @@ impl Stores {
     /// Takes the data folder.
     pub(crate) async fn open(env: &Env, data: &Path, file_bytes: u64) -> Result<Self, FolderError> {
         let folder = DataFolder::open(&env.disk, data).await?;
-        Ok(Self { env: env.clone(), folder, file_bytes, failure: watch::Sender::new(None) })
+        let (opened, failure) = (Mutex::default(), watch::Sender::new(None));
+        Ok(Self { env: env.clone(), folder, file_bytes, opened, failure })
     }
 
     /// Tells why nothing may be believed any more.
@@ -45,6 +50,15 @@ impl Stores {
         let options = Options { file_bytes: self.file_bytes, ..Options::default() };
         let folder = self.folder.shard(shard);
         let opened = FileStore::open(Arc::clone(&self.env.disk), &folder, shard, options, fatal).await?;
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(opened.files);
         Ok(opened.store)
+    }
+
+    /// Ends the stores' own tasks; call it once the shards have stopped.
+    pub(crate) async fn close(&self) {
+        let opened = std::mem::take(&mut *self.opened.lock().unwrap_or_else(PoisonError::into_inner));
+        for files in opened {
+            files.close().await;
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What the machine is asked, and what it answers.
 
-use klamm_model::{Offset, PartitionId, TopicId};
+use klamm_model::{Offset, PartitionId, ProducerEpoch, ProducerId, TopicId};
 use klamm_records::ValidBatch;
 
 use crate::SequenceError;
@@ -49,6 +49,24 @@ pub enum Command {
         /// The end of the reservation.
         end: Offset,
     },
+    /// Tell which producers are remembered. Changes nothing.
+    DescribeProducers {
+        /// The partition.
+        partition: PartitionId,
+    },
+}
+
+/// A producer that a partition remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProducerSummary {
+    /// Its id.
+    pub id: ProducerId,
+    /// Its epoch.
+    pub epoch: ProducerEpoch,
+    /// The sequence of its last record, or -1.
+    pub last_sequence: i32,
+    /// When it last wrote, in milliseconds.
+    pub last_time_ms: i64,
 }
 
 /// A batch that was appended, now or (a duplicate) earlier.
@@ -95,6 +113,8 @@ pub enum Reply {
     Produced(Result<Produced, ProduceError>),
     /// To [`Command::MoveLogStart`]: the first offset that is there.
     Moved(Result<Offset, MoveError>),
+    /// To [`Command::DescribeProducers`], by id; None if the shard has no such partition.
+    Producers(Option<Vec<ProducerSummary>>),
     /// To the others.
     Done,
     /// The disk is full, and the command needs space.

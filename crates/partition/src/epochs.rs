@@ -31,3 +31,19 @@ pub fn note(epochs: &mut Vec<EpochStart>, epoch: Epoch, offset: Offset) {
         None => epochs.push(EpochStart { epoch, start_offset: offset }),
     }
 }
+
+/// Where `wanted` ended, for a leader of epoch `current` whose log ends at `end`: the epoch itself or the one before it
+/// that has records, and the offset after its last record. None for an epoch above `current`. Kafka's rules.
+pub fn end_of(epochs: &[EpochStart], wanted: Epoch, current: Epoch, end: Offset) -> Option<(Epoch, Offset)> {
+    if wanted == current {
+        return Some((wanted, end));
+    }
+    if wanted > current {
+        return None;
+    }
+    let after = epochs.partition_point(|epoch| epoch.epoch <= wanted);
+    // A leader's epoch begins where the log ended then, also before it writes.
+    let next = epochs.get(after).map_or(end, |epoch| epoch.start_offset);
+    let floor = after.checked_sub(1).map_or(wanted, |at| epochs[at].epoch);
+    Some((floor, next))
+}

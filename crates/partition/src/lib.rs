@@ -13,7 +13,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use command::{Command, MoveError, Produce, ProduceError, Produced, Reply};
+pub use command::{Command, MoveError, Produce, ProduceError, Produced, ProducerSummary, Reply};
 pub use epochs::EpochStart;
 pub use machine::Partitions;
 pub use producer::{BATCHES_KEPT, SequenceError};

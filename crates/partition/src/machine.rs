@@ -158,15 +158,19 @@ impl Machine for Partitions {
                 }
                 _ => Decision::reply(Reply::Done),
             },
+            Command::DescribeProducers { partition } => {
+                Decision::reply(Reply::Producers(self.get(partition).map(Partition::summaries)))
+            }
         }
     }
 
     fn space_bytes(command: &Command) -> Option<u64> {
         match command {
             Command::Produce(produce) => Some(produce.batch.bytes().len() as u64 + 64),
-            Command::Create { partitions, .. } => Some(20 * partitions.len() as u64 + 64),
             Command::Reserve { .. } => Some(64),
-            Command::Drop { .. } | Command::MoveLogStart { .. } => None,
+            // Shard 0 decided the creation, with space for it there: it is owed, from the reserve if need be.
+            Command::Create { .. } | Command::Drop { .. } | Command::MoveLogStart { .. } => None,
+            Command::DescribeProducers { .. } => None,
         }
     }
 

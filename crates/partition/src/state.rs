@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use klamm_model::{Offset, ProducerId};
 
-use crate::{EpochStart, producer::Producer};
+use crate::{EpochStart, ProducerSummary, producer::Producer};
 
 /// How often silent producers are looked for, in milliseconds of the partition's own time.
 const EXPIRY_EVERY_MS: i64 = 60_000;
@@ -39,6 +39,16 @@ impl Partition {
     /// How many producers are remembered.
     pub fn producers(&self) -> usize {
         self.producers.len()
+    }
+
+    pub(crate) fn summaries(&self) -> Vec<ProducerSummary> {
+        let summary = |producer: &Producer| ProducerSummary {
+            id: producer.id,
+            epoch: producer.epoch,
+            last_sequence: producer.window.back().map_or(-1, |written| written.last_sequence),
+            last_time_ms: producer.last_time_ms,
+        };
+        self.producers.values().map(summary).collect()
     }
 
     /// Forgets producers that were silent for `expiration_ms`, now and then.

@@ -119,6 +119,10 @@ impl FileStore {
                 let scan = scan_file(file, &handle, shard, limit, head.unwrap_or(Slot(0)), &mut keys).await?;
                 end = scan.end;
                 note(&mut report, file, &scan, limit);
+                if file.handle.is_none() {
+                    // Nothing says yet that its trailer is durable: a process may have been killed before it synced it.
+                    handle.sync_data().await.map_err(OpenError::io("sync", &file.path))?;
+                }
                 if slots_end.is_none() {
                     report.torn_bytes = scan.torn_end - scan.end;
                     active = Some((file, handle, scan));

@@ -90,7 +90,8 @@ impl Content {
 fn tear(durable: &mut Vec<u8>, write: &Unsynced, dice: &mut Dice) {
     let end = write.position + write.bytes.len();
     let sectors = write.position / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES);
-    let (how, place) = (dice.within(0..3), dice.within(sectors.start as u64..sectors.end as u64 + 1) as usize);
+    let (how, place) =
+        (dice.within(0..3), dice.within(sectors.start as u64..sectors.end as u64 + 1) as usize);
     for sector in sectors {
         let kept = match how {
             0 => sector < place,

@@ -129,7 +129,10 @@ impl State {
                 self.frozen = true;
                 // A sync that is done leaves nothing to lose.
                 dies = self.dice.one_in(if wanted == Some(Op::Sync) { 4 } else { 2 });
-                self.log.note("disk", format_args!("stands still, with{} that effect", if dies { "" } else { "out" }));
+                self.log.note(
+                    "disk",
+                    format_args!("stands still, with{} that effect", if dies { "" } else { "out" }),
+                );
             }
         }
         Ok((pause, dies))

@@ -1,1 +1,202 @@
 //! The disk's contract, and what crashes do.
+
+use std::path::PathBuf;
+
+use super::{content::SECTOR_BYTES, *};
+use crate::Time;
+
+fn disk(seed: u64) -> SimDisk {
+    SimDisk::new(Dice::new(seed, "disk"), Log::new(Time::default()))
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new("/d").join(name)
+}
+
+fn write(file: &Arc<dyn File>, position: u64, bytes: &[u8]) {
+    file.write_at(position, &mut [IoSlice::new(bytes)]).unwrap();
+}
+
+async fn folder(disk: &SimDisk) -> Arc<dyn Disk> {
+    let mount = disk.mount();
+    mount.create_folder(Path::new("/d")).await.unwrap();
+    mount
+}
+
+async fn create(mount: &Arc<dyn Disk>, name: &str) -> Arc<dyn File> {
+    mount.open(&path(name), OpenMode::Create).await.unwrap()
+}
+
+/// What is left of a file after a crash.
+async fn left(disk: &SimDisk, crash: Crash, name: &str) -> Option<Vec<u8>> {
+    disk.crash(crash);
+    disk.mount().read(&path(name)).await.ok()
+}
+
+#[tokio::test(start_paused = true)]
+async fn synced_writes_stay() {
+    for seed in 0..50 {
+        let disk = disk(seed);
+        let file = create(&folder(&disk).await, "a").await;
+        write(&file, 0, b"one");
+        write(&file, 5, b"two");
+        file.sync_data().await.unwrap();
+        assert_eq!(left(&disk, Crash::PowerCut, "a").await.unwrap(), b"one\0\0two");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn unsynced_writes_are_lost_kept_or_torn_each_by_itself() {
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..200 {
+        let disk = disk(seed);
+        let file = create(&folder(&disk).await, "a").await;
+        file.allocate(8 * SECTOR_BYTES as u64).await.unwrap();
+        write(&file, 0, &[1; 2 * SECTOR_BYTES]);
+        write(&file, 2 * SECTOR_BYTES as u64, &[2; 2 * SECTOR_BYTES]);
+        let bytes = left(&disk, Crash::PowerCut, "a").await.unwrap();
+        let sectors: Vec<u8> = bytes
+            .chunks(SECTOR_BYTES)
+            .map(|sector| {
+                assert!(sector.iter().all(|byte| *byte == sector[0]), "a sector is one step");
+                sector[0]
+            })
+            .collect();
+        assert_eq!(sectors[4..], [0; 4]);
+        seen.insert(sectors[..4].to_vec());
+    }
+    let all: Vec<Vec<u8>> =
+        (0..16u8).map(|n| (0..4).map(|s| if n >> s & 1 == 1 { s / 2 + 1 } else { 0 }).collect()).collect();
+    assert!(
+        all.iter().all(|outcome| seen.contains(outcome)),
+        "every outcome comes, reordered ones too: {seen:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_during_a_sync_is_not_covered_by_it() {
+    let mut lost = 0;
+    for seed in 0..40 {
+        let disk = disk(seed);
+        let file = create(&folder(&disk).await, "a").await;
+        write(&file, 0, b"1");
+        let sync = file.sync_data();
+        let mut sync = std::pin::pin!(sync);
+        let pending =
+            std::future::poll_fn(|context| std::task::Poll::Ready(sync.as_mut().poll(context))).await;
+        write(&file, 0, b"2");
+        if pending.is_pending() {
+            sync.await.unwrap();
+        }
+        lost += u32::from(left(&disk, Crash::PowerCut, "a").await.unwrap() == b"1");
+    }
+    assert!((5..35).contains(&lost), "{lost} of 40");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_killed_process_loses_nothing_until_the_power_goes() {
+    let mut kept = 0;
+    for seed in 0..40 {
+        let disk = disk(seed);
+        let file = create(&folder(&disk).await, "a").await;
+        write(&file, 0, b"x");
+        assert_eq!(left(&disk, Crash::Kill, "a").await.unwrap(), b"x");
+        kept += u32::from(left(&disk, Crash::PowerCut, "a").await.unwrap() == b"x");
+    }
+    assert!((5..35).contains(&kept), "{kept} of 40");
+}
+
+#[tokio::test(start_paused = true)]
+async fn allocated_space_is_zero_and_a_cut_is_durable() {
+    let disk = disk(1);
+    let file = create(&folder(&disk).await, "a").await;
+    file.allocate(10).await.unwrap();
+    write(&file, 0, b"0123456789");
+    file.truncate(4).await.unwrap();
+    file.allocate(6).await.unwrap();
+    file.allocate(5).await.unwrap();
+    assert_eq!(file.size().await.unwrap(), 6);
+    assert_eq!(file.read_at(2, 100).await.unwrap(), &b"23\0\0"[..]);
+    assert_eq!(file.read_at(9, 1).await.unwrap(), &b""[..]);
+    assert_eq!(left(&disk, Crash::PowerCut, "a").await.unwrap(), b"0123\0\0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_are_durable_when_the_call_returns() {
+    for seed in 0..30 {
+        let disk = disk(seed);
+        let mount = folder(&disk).await;
+        create(&mount, "a").await;
+        mount.rename(&path("a"), &path("b")).await.unwrap();
+        mount.replace(&path("c"), b"new").await.unwrap();
+        mount.remove(&path("gone")).await.unwrap();
+        create(&mount, "d").await;
+        mount.remove(&path("d")).await.unwrap();
+        disk.crash(Crash::PowerCut);
+        let mount = disk.mount();
+        assert_eq!(mount.list(Path::new("/d")).await.unwrap(), ["b", "c"]);
+        assert_eq!(mount.read(&path("c")).await.unwrap(), b"new");
+        assert_eq!(mount.list(Path::new("/")).await.unwrap(), ["d"]);
+        assert!(mount.list(Path::new("/x")).await.is_err());
+    }
+}
+
+/// Crashes in the middle of a replacement: the old or the new bytes, nothing else.
+#[tokio::test(start_paused = true)]
+async fn a_trap_stops_the_disk_and_half_done_replacements_are_whole() {
+    let (mut old, mut new) = (0, 0);
+    for seed in 0..60 {
+        let disk = disk(seed);
+        let mount = folder(&disk).await;
+        mount.replace(&path("a"), b"old").await.unwrap();
+        disk.lay(Some(Trap { op: Some(Op::Replace), after: 1 }));
+        mount.replace(&path("b"), b"b").await.unwrap();
+        assert!(!disk.is_frozen());
+        let (first, second) = (path("a"), path("b"));
+        let replaced = tokio::time::timeout(Duration::from_secs(9), mount.replace(&first, b"new"));
+        assert!(replaced.await.is_err(), "it never returns");
+        assert!(disk.is_frozen());
+        let removed = tokio::time::timeout(Duration::from_secs(9), mount.remove(&second));
+        assert!(removed.await.is_err(), "nor does anything else");
+        match &left(&disk, Crash::PowerCut, "a").await.unwrap()[..] {
+            b"old" => old += 1,
+            b"new" => new += 1,
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(disk.mount().read(&path("b")).await.unwrap(), b"b");
+    }
+    assert!(old > 10 && new > 10, "{old} and {new}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_outlives_its_mount_reaches_nothing() {
+    let disk = disk(1);
+    let mount = folder(&disk).await;
+    let file = create(&mount, "a").await;
+    let lock = mount.lock(Path::new("/d")).await.unwrap();
+    let held = mount.lock(Path::new("/d")).await.err().expect("it is taken");
+    assert_eq!(held.kind(), io::ErrorKind::WouldBlock);
+    disk.crash(Crash::Kill);
+    assert!(file.write_at(0, &mut [IoSlice::new(b"late")]).is_err());
+    assert!(mount.remove(&path("a")).await.is_err());
+    let next = disk.mount();
+    let _taken = next.lock(Path::new("/d")).await.unwrap();
+    drop(lock);
+    assert!(next.lock(Path::new("/d")).await.is_err(), "an old lock frees nothing");
+    assert_eq!(next.read(&path("a")).await.unwrap(), b"");
+}
+
+#[tokio::test(start_paused = true)]
+async fn opening() {
+    let disk = disk(1);
+    let mount = folder(&disk).await;
+    let kind = |result: io::Result<Arc<dyn File>>| result.err().map(|error| error.kind());
+    assert_eq!(kind(mount.open(&path("a"), OpenMode::Write).await), Some(io::ErrorKind::NotFound));
+    assert_eq!(kind(mount.open(Path::new("/x/a"), OpenMode::Create).await), Some(io::ErrorKind::NotFound));
+    assert_eq!(kind(mount.open(&path("a"), OpenMode::Create).await), None);
+    assert_eq!(kind(mount.open(&path("a"), OpenMode::Create).await), Some(io::ErrorKind::AlreadyExists));
+    let file = mount.open(&path("a"), OpenMode::Read).await.unwrap();
+    mount.rename(&path("a"), &path("b")).await.unwrap();
+    write(&file, 0, b"x");
+    assert_eq!(mount.read(&path("b")).await.unwrap(), b"x", "a handle stays with its file");
+}

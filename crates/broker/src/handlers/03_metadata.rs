@@ -19,11 +19,11 @@ use crate::{
 /// The first version that may ask by id. Versions 10 and 11 have room for an id, yet answers must have a name.
 const BY_ID_SINCE: i16 = 12;
 /// What Kafka answers where it was not asked for authorized operations.
-const NOT_ASKED: i32 = i32::MIN;
+pub(crate) const NOT_ASKED: i32 = i32::MIN;
 /// Read, write, create, delete, alter, describe, describe and alter configs.
-const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
+pub(crate) const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
 /// Create, alter, describe, describe and alter configs, idempotent write.
-const CLUSTER_OPERATIONS: i32 = 0b1_1101_1010_0000;
+pub(crate) const CLUSTER_OPERATIONS: i32 = 0b1_1101_1010_0000;
 
 pub(crate) async fn handle<'a>(
     incoming: &Incoming,

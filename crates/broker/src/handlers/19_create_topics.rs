@@ -10,14 +10,11 @@ use klamm_protocol::{
 
 use crate::{
     authorizer::{Operation, Resource},
+    configs::Row,
     session::{Incoming, Stop},
     topic_config,
     topics::TopicError,
 };
-
-/// Kafka's numbers for where a configuration's value comes from.
-const SOURCE_TOPIC: i8 = 1;
-const SOURCE_DEFAULT: i8 = 5;
 
 pub(crate) async fn handle<'a>(
     incoming: &Incoming,
@@ -35,7 +32,7 @@ pub(crate) async fn handle<'a>(
             continue;
         }
         topics.push(match create(incoming, &topic, request.validate_only).await {
-            Ok(new) => made(topic, &new),
+            Ok(new) => made(incoming, topic, &new),
             Err(error) => refused(topic, error),
         });
     }
@@ -104,21 +101,22 @@ fn refused<'a>(topic: CreatableTopic<'a>, (error_code, why): TopicError) -> Crea
     }
 }
 
-fn made<'a>(topic: CreatableTopic<'a>, new: &NewTopic) -> CreatableTopicResult<'a> {
-    let config = |(name, value, own): (&'static str, String, bool)| CreatableTopicConfigs {
-        name: name.into(),
-        value: Some(value.into()),
-        read_only: false,
-        config_source: if own { SOURCE_TOPIC } else { SOURCE_DEFAULT },
-        is_sensitive: false,
+fn made<'a>(incoming: &Incoming, topic: CreatableTopic<'a>, new: &NewTopic) -> CreatableTopicResult<'a> {
+    let config = |row: Row| CreatableTopicConfigs {
+        name: row.name.into(),
+        value: row.value.map(Into::into),
+        read_only: row.read_only,
+        config_source: row.source,
+        is_sensitive: row.sensitive,
     };
+    let rows = topic_config::rows(&new.configs, new.class, &incoming.broker.config.settings);
     CreatableTopicResult {
         name: topic.name,
         topic_id: Uuid(new.id.0),
         error_message: None,
         num_partitions: new.partitions,
         replication_factor: 1,
-        configs: Some(topic_config::describe(&new.configs, new.class).map(config).collect()),
+        configs: Some(rows.map(config).collect()),
         ..Default::default()
     }
 }

@@ -1,10 +1,17 @@
+//! Command lines and what they mean.
+
 use klamm_env::Env;
+
+use std::path::PathBuf;
+
+use klamm::{Config, config::KEYS};
 
 use super::*;
 
 fn serve(line: &str) -> ServeArgs {
     match parse(line.split_whitespace().map(OsString::from)) {
-        Ok(Command::Serve(serve)) => serve,
+        Ok(Invocation { command: Command::Serve(serve), .. }) => serve,
+        Ok(other) => panic!("{other:?}"),
         Err(stop) => panic!("{stop}"),
     }
 }
@@ -44,11 +51,64 @@ async fn refusals() {
     assert!(error.starts_with("klamm: listen is \"9092\" (flag --listen); expected HOST:PORT"), "{error}");
     assert!(stop("klamm --lisen x").starts_with("klamm: unexpected argument '--lisen' found"));
     assert!(stop("klamm -c x").contains("expected KEY=VALUE"));
+    assert!(stop("klamm --listen a:1 topic list").contains("are of `klamm serve`"));
+    assert!(
+        stop("klamm -b a:1").contains("--listen HOST:PORT")
+            && stop("klamm serve -b a:1").contains("--listen")
+    );
+    assert!(stop("klamm consume t -o x").contains("expected beginning, end, stored"));
+    assert!(stop("klamm consume t -p 1 --group g").contains("cannot be used with"));
     assert!(stop("klamm sreve").starts_with("klamm: unrecognized subcommand"));
 }
 
 #[test]
+fn commands_are_understood() {
+    for line in [
+        "klamm topic create t -p 3 -r 1 -c a=b -c c=d",
+        "klamm -b a:1 topic list --all -o json",
+        "klamm topic list -b a:1",
+        "klamm topic alter t --delete-config x",
+        "klamm produce t -K : -H a=b -H c -p 0 -z zstd -D ; -Z f1 f2",
+        "klamm produce t -J -a 1",
+        "klamm consume t -p 0 -o -5 -e -c 3 -f %s",
+        "klamm consume t --group g --from-beginning --json",
+        "klamm group reset g --topic t --to offset 5 --execute",
+        "klamm group reset g --topic t --to latest",
+        "klamm config print --config f -c a=b -o json",
+        "klamm dev --listen a:0 -c num.partitions=3",
+    ] {
+        if let Err(stop) = parse(line.split_whitespace().map(OsString::from)) {
+            panic!("{line}: {stop}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_tools_variable_is_none_of_the_brokers() {
+    assert!(load("klamm", &[("KLAMM_BOOTSTRAP", "a:1")]).await.is_ok());
+}
+
+#[test]
 fn help_teaches() {
+    for command in [
+        "topic create",
+        "topic list",
+        "topic describe",
+        "topic alter",
+        "topic delete",
+        "produce",
+        "consume",
+        "group list",
+        "group describe",
+        "group lag",
+        "group reset",
+        "group delete",
+        "config print",
+        "config check",
+        "dev",
+    ] {
+        assert!(stop(&format!("klamm {command} --help")).contains("Examples:"), "{command}");
+    }
     let help = stop("klamm serve --help");
     for key in KEYS {
         assert!(help.contains(key.name) && help.contains(key.doc()), "{}", key.name);

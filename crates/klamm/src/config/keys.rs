@@ -103,6 +103,20 @@ keys! {
     /// How many consumers may fetch incrementally at a time.
     max_incremental_fetch_session_cache_slots: usize, "max.incremental.fetch.session.cache.slots" = "1000",
         Kind::Int { min: 0, max: 1_000_000 };
+    /// How long the first rebalance of a group waits for more members.
+    group_initial_rebalance_delay_ms: u64, "group.initial.rebalance.delay.ms" = "3000", Kind::Millis { min: 0, max: MILLIS_MAX };
+    /// The shortest session timeout that a member of a group may ask for, in milliseconds.
+    group_min_session_timeout_ms: i32, "group.min.session.timeout.ms" = "6000", Kind::Int { min: 1, max: INT_MAX };
+    /// The longest session timeout that a member of a group may ask for, in milliseconds.
+    group_max_session_timeout_ms: i32, "group.max.session.timeout.ms" = "1800000", Kind::Int { min: 1, max: INT_MAX };
+    /// How many members a group may have.
+    group_max_size: usize, "group.max.size" = "2147483647", Kind::Int { min: 1, max: INT_MAX };
+    /// The longest text that a client may keep with an offset, in UTF-16 units.
+    offset_metadata_max_bytes: usize, "offset.metadata.max.bytes" = "4096", Kind::Int { min: 0, max: INT_MAX };
+    /// How long the offsets of a group without members are kept, in minutes.
+    offsets_retention_minutes: i32, "offsets.retention.minutes" = "10080", Kind::Int { min: 1, max: INT_MAX };
+    /// How often offsets are looked at for their age.
+    offsets_retention_check_interval_ms: u64, "offsets.retention.check.interval.ms" = "600000", Kind::Millis { min: 1, max: MILLIS_MAX };
     /// Where new topics are kept: disk (synced before an acks=all answer) or memory (gone with the process).
     klamm_storage_class: StorageClass, "klamm.storage.class" = "disk", Kind::Word(&StorageClass::NAMES);
     /// Memory for recent records, from which readers are served.

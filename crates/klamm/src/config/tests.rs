@@ -1,3 +1,5 @@
+//! Layers of the configuration, and what is refused.
+
 use std::collections::BTreeSet;
 
 use super::*;

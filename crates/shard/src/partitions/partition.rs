@@ -100,6 +100,20 @@ impl PartitionView {
         Some(state.epochs[after.checked_sub(1)?].epoch)
     }
 
+    /// Where the leader epoch `wanted` ended, for a leader of epoch `current` ([`epochs::end_of`]).
+    pub fn end_of_epoch(&self, wanted: Epoch, current: Epoch) -> Option<(Epoch, Offset)> {
+        let state = self.state.lock();
+        epochs::end_of(&state.epochs, wanted, current, state.high_watermark)
+    }
+
+    /// Bytes of all batches that are kept; of a batch or segment that reaches over the log's start, all.
+    pub fn bytes(&self) -> u64 {
+        let state = self.state.lock();
+        let open = state.open.iter().rev().take_while(|batch| batch.last_offset >= state.log_start);
+        open.map(|batch| u64::from(batch.bytes)).sum::<u64>()
+            + state.extents.iter().map(|(_, extent)| extent.bytes).sum::<u64>()
+    }
+
     /// Bytes of the batches from an offset on, counted until `enough`; what the fetch's minimum is compared with.
     pub fn available_bytes(&self, from: Offset, enough: u64) -> u64 {
         let state = self.state.lock();

@@ -1,0 +1,106 @@
+//! Changing a topic's configuration, for AlterConfigs and IncrementalAlterConfigs.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+use klamm_cluster::{Command, Reply, Topic};
+use klamm_model::TopicName;
+use klamm_protocol::{ErrorCode, Str, Uuid};
+
+use crate::{
+    authorizer::{Operation, Resource},
+    configs::{BROKER, BROKER_LOGGER, Refusal, TOPIC},
+    errors,
+    session::Incoming,
+    topic_config,
+};
+
+/// What is set (Some) and taken back (None), by name.
+pub(crate) type Changes = BTreeMap<String, Option<String>>;
+
+/// For each resource, why it is refused if it is named more than once.
+pub(crate) fn named_twice<'a>(named: impl Iterator<Item = (i8, &'a str)> + Clone) -> Vec<Option<Refusal>> {
+    let mut times = HashMap::new();
+    named.clone().for_each(|resource| *times.entry(resource).or_insert(0) += 1);
+    let refusal = || (ErrorCode::INVALID_REQUEST, "Each resource must appear at most once.".to_owned());
+    named.map(|resource| (times[&resource] > 1).then(refusal)).collect()
+}
+
+/// Refuses names that come twice, and those that lack their value (the flag).
+pub(crate) fn check_keys<'a>(keys: impl Iterator<Item = (&'a str, bool)> + Clone) -> Result<(), Refusal> {
+    let refuse = |why: String| Err((ErrorCode::INVALID_REQUEST, why));
+    let mut seen = HashSet::new();
+    if !keys.clone().all(|(name, _)| seen.insert(name)) {
+        return refuse("Error due to duplicate config keys".to_owned());
+    }
+    let valueless: Vec<String> =
+        keys.filter(|(_, valueless)| *valueless).map(|(name, _)| name.escape_debug().to_string()).collect();
+    if valueless.is_empty() {
+        return Ok(());
+    }
+    refuse(format!("Null value not supported for : {}", valueless.join(",")))
+}
+
+/// The topic that a resource names, if the principal may change it.
+pub(crate) fn topic(incoming: &Incoming, kind: i8, name: &str) -> Result<Arc<Topic>, Refusal> {
+    let coded = |code: ErrorCode| Err((code, code.text().to_owned()));
+    match kind {
+        TOPIC if !incoming.may(Operation::AlterConfigs, Resource::Topic(name)) => {
+            coded(ErrorCode::TOPIC_AUTHORIZATION_FAILED)
+        }
+        TOPIC if name.is_empty() => {
+            Err((ErrorCode::INVALID_REQUEST, "Default topic resources are not allowed.".to_owned()))
+        }
+        TOPIC => {
+            TopicName::parse(name)
+                .map_err(|error| (ErrorCode::INVALID_TOPIC_EXCEPTION, error.to_string()))?;
+            let unknown = |code| (code, format!("The topic '{name}' does not exist."));
+            incoming.broker.topic(name, Uuid::ZERO).map_err(unknown)
+        }
+        BROKER | BROKER_LOGGER if !incoming.may(Operation::AlterConfigs, Resource::Cluster) => {
+            coded(ErrorCode::CLUSTER_AUTHORIZATION_FAILED)
+        }
+        BROKER | BROKER_LOGGER => {
+            incoming.broker.is_named(name)?;
+            let why = "a broker's configuration can't be changed while it runs; change its file, environment or \
+                       flags and start it again";
+            Err((ErrorCode::INVALID_REQUEST, why.to_owned()))
+        }
+        other => Err((ErrorCode::INVALID_REQUEST, format!("Unsupported resource type: {other}"))),
+    }
+}
+
+/// Changes a topic's configuration, if all of it is good afterwards.
+pub(crate) async fn apply(
+    incoming: &Incoming,
+    topic: &Topic,
+    mut changes: Changes,
+    validate_only: bool,
+) -> Result<(), Refusal> {
+    let bad = |why: String| (ErrorCode::INVALID_CONFIG, why);
+    // What stays as it is need not be written; so a fixed value may be repeated.
+    changes.retain(|name, value| topic.configs.get(name) != value.as_ref());
+    topic_config::check_fixed(&mut changes, topic.class).map_err(bad)?;
+    let set = changes.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect();
+    topic_config::check(&set).map_err(bad)?;
+    if validate_only || changes.is_empty() {
+        return Ok(());
+    }
+    let failed = |error| (errors::of_shard(&error), "it may have been changed; ask again".to_owned());
+    let broker = &incoming.broker;
+    match broker.cluster.ask(Command::SetConfigs { topic: topic.id, changes }).await.map_err(failed)? {
+        Reply::Changed(true) => Ok(()),
+        Reply::Changed(false) => {
+            let why = format!("The topic '{}' does not exist.", topic.name);
+            Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, why))
+        }
+        _ => Err((ErrorCode::KAFKA_STORAGE_ERROR, "the disk is full".to_owned())),
+    }
+}
+
+/// A result as it is told.
+pub(crate) fn answer(result: Result<(), Refusal>) -> (ErrorCode, Option<Str<'static>>) {
+    result.err().map_or((ErrorCode::NONE, None), |(code, why)| (code, Some(why.into())))
+}

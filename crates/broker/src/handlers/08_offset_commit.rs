@@ -1,0 +1,80 @@
+//! OffsetCommit v2-10. v2-4 may say how long the offsets are kept. v10: topics by id.
+
+use klamm_group::{Answer, Commit, Event, NewOffset};
+use klamm_protocol::{
+    ErrorCode, OffsetCommitRequest, OffsetCommitResponse,
+    offset_commit::{OffsetCommitResponsePartition, OffsetCommitResponseTopic},
+};
+
+use crate::{
+    authorizer::{Operation, Resource},
+    groups,
+    session::{Incoming, Stop},
+};
+
+/// The first version whose clients know that a group may not be there.
+const MISSING_GROUP_SINCE: i16 = 9;
+
+pub(crate) async fn handle<'a>(
+    incoming: &Incoming,
+    request: OffsetCommitRequest<'a>,
+) -> Result<OffsetCommitResponse<'a>, Stop> {
+    let may = incoming.may(Operation::Read, Resource::Group(&request.group_id));
+    let (mut topics, mut offsets, mut places) = (Vec::new(), Vec::new(), Vec::new());
+    for asked in request.topics {
+        let topic = incoming.offset_topic(&asked.name, asked.topic_id);
+        let mut partitions = Vec::with_capacity(asked.partitions.len());
+        for partition in asked.partitions {
+            let known = topic.as_ref().map_err(|error| *error).and_then(|topic| {
+                let there =
+                    usize::try_from(partition.partition_index).is_ok_and(|i| i < topic.partitions.len());
+                if there { Ok(topic) } else { Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) }
+            });
+            let error_code = match known {
+                _ if !may => ErrorCode::GROUP_AUTHORIZATION_FAILED,
+                Err(error_code) => error_code,
+                Ok(topic) => {
+                    places.push((topics.len(), partitions.len()));
+                    offsets.push(NewOffset {
+                        topic: topic.name.clone(),
+                        topic_id: topic.id,
+                        partition: partition.partition_index,
+                        offset: partition.committed_offset,
+                        leader_epoch: partition.committed_leader_epoch,
+                        metadata: partition.committed_metadata.as_deref().unwrap_or_default().into(),
+                    });
+                    ErrorCode::NONE
+                }
+            };
+            partitions.push(OffsetCommitResponsePartition {
+                partition_index: partition.partition_index,
+                error_code,
+            });
+        }
+        topics.push(OffsetCommitResponseTopic { name: asked.name, topic_id: asked.topic_id, partitions });
+    }
+    if !offsets.is_empty() {
+        let commit = Commit {
+            group: (&*request.group_id).into(),
+            member: (&*request.member_id).into(),
+            instance: request.group_instance_id.as_deref().map(Into::into),
+            generation: request.generation_id_or_member_epoch,
+            retention_ms: Some(request.retention_time_ms).filter(|ms| *ms >= 0),
+            knows_missing_group: incoming.version >= MISSING_GROUP_SINCE,
+            offsets,
+        };
+        let count = places.len();
+        let results = match incoming.broker.groups.ask(move |token| Event::Commit(token, commit)).await {
+            Ok(Answer::Offsets(Ok(results))) => {
+                results.into_iter().map(|result| result.err().map_or(ErrorCode::NONE, groups::code)).collect()
+            }
+            Ok(Answer::Offsets(Err(error))) => vec![groups::code(error); count],
+            Ok(_) => vec![ErrorCode::UNKNOWN_SERVER_ERROR; count],
+            Err(error_code) => vec![error_code; count],
+        };
+        for ((topic, partition), error_code) in places.into_iter().zip(results) {
+            topics[topic].partitions[partition].error_code = error_code;
+        }
+    }
+    Ok(OffsetCommitResponse { topics, ..Default::default() })
+}

@@ -1,0 +1,130 @@
+//! OffsetFetch v1-10. v8: several groups (KIP-709). v10: topics by id. Without transactions every offset is stable.
+//! Offsets come from the durable image. Left out: member epochs (KIP-848), which classic groups do not have.
+
+use std::sync::Arc;
+
+use klamm_group::Groups;
+use klamm_model::TopicId;
+use klamm_protocol::{
+    ErrorCode, OffsetFetchRequest, OffsetFetchResponse, Str, Uuid,
+    offset_fetch::{
+        OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponseGroup,
+        OffsetFetchResponsePartition, OffsetFetchResponsePartitions, OffsetFetchResponseTopic,
+        OffsetFetchResponseTopics,
+    },
+};
+
+use crate::{
+    authorizer::{Operation, Resource},
+    session::{Incoming, Stop, TOPIC_IDS_SINCE_OFFSETS},
+};
+
+/// The first version with several groups.
+const GROUPS_SINCE: i16 = 8;
+
+pub(crate) async fn handle<'a>(
+    incoming: &Incoming,
+    request: OffsetFetchRequest<'a>,
+) -> Result<OffsetFetchResponse<'a>, Stop> {
+    let image = incoming.broker.groups.image();
+    if incoming.version >= GROUPS_SINCE {
+        let groups = request.groups.into_iter().map(|group| fetch(incoming, &image, group)).collect();
+        return Ok(OffsetFetchResponse { groups, ..Default::default() });
+    }
+    let wanted =
+        |topic: klamm_protocol::offset_fetch::OffsetFetchRequestTopic<'a>| OffsetFetchRequestTopics {
+            name: topic.name,
+            partition_indexes: topic.partition_indexes,
+            ..Default::default()
+        };
+    let topics = request.topics.map(|topics| topics.into_iter().map(wanted).collect());
+    let group = OffsetFetchRequestGroup { group_id: request.group_id, topics, ..Default::default() };
+    let found = fetch(incoming, &image, group);
+    let partition = |found: OffsetFetchResponsePartitions<'a>| OffsetFetchResponsePartition {
+        partition_index: found.partition_index,
+        committed_offset: found.committed_offset,
+        committed_leader_epoch: found.committed_leader_epoch,
+        metadata: found.metadata,
+        error_code: found.error_code,
+    };
+    let topic = |found: OffsetFetchResponseTopics<'a>| OffsetFetchResponseTopic {
+        name: found.name,
+        partitions: found.partitions.into_iter().map(partition).collect(),
+    };
+    Ok(OffsetFetchResponse {
+        topics: found.topics.into_iter().map(topic).collect(),
+        error_code: found.error_code,
+        ..Default::default()
+    })
+}
+
+fn fetch<'a>(
+    incoming: &Incoming,
+    image: &Arc<Groups>,
+    asked: OffsetFetchRequestGroup<'a>,
+) -> OffsetFetchResponseGroup<'a> {
+    if !incoming.may(Operation::Describe, Resource::Group(&asked.group_id)) {
+        let error_code = ErrorCode::GROUP_AUTHORIZATION_FAILED;
+        return OffsetFetchResponseGroup { group_id: asked.group_id, topics: Vec::new(), error_code };
+    }
+    let topics = match asked.topics {
+        Some(topics) => {
+            topics.into_iter().map(|topic| wanted(incoming, image, &asked.group_id, topic)).collect()
+        }
+        None => all(incoming, image, &asked.group_id),
+    };
+    OffsetFetchResponseGroup { group_id: asked.group_id, topics, error_code: ErrorCode::NONE }
+}
+
+fn found<'a>(index: i32, offset: Option<&klamm_group::CommittedOffset>) -> OffsetFetchResponsePartitions<'a> {
+    OffsetFetchResponsePartitions {
+        partition_index: index,
+        committed_offset: offset.map_or(-1, |offset| offset.offset),
+        committed_leader_epoch: offset.map_or(-1, |offset| offset.leader_epoch),
+        metadata: Some(offset.map_or_else(String::new, |offset| offset.metadata.to_string()).into()),
+        error_code: ErrorCode::NONE,
+    }
+}
+
+/// The offsets of the partitions that were asked for.
+fn wanted<'a>(
+    incoming: &Incoming,
+    image: &Groups,
+    group: &str,
+    asked: OffsetFetchRequestTopics<'a>,
+) -> OffsetFetchResponseTopics<'a> {
+    let by_id = incoming.version >= TOPIC_IDS_SINCE_OFFSETS;
+    let topic = match by_id {
+        true => incoming.offset_topic("", asked.topic_id).map(|topic| (topic.name.to_string(), topic.id)),
+        // Offsets outlive what this broker knows of a topic; those of an earlier topic of the name do not count.
+        false => Ok(match incoming.broker.topic(&asked.name, Uuid::ZERO) {
+            Ok(topic) => (topic.name.to_string(), topic.id),
+            Err(_) => (asked.name.to_string(), TopicId::ZERO),
+        }),
+    };
+    let partition = |index: &i32| match &topic {
+        Ok((name, id)) => found(*index, image.offset(group, name, *id, *index)),
+        Err(error_code) => OffsetFetchResponsePartitions { error_code: *error_code, ..found(*index, None) },
+    };
+    let partitions = asked.partition_indexes.iter().map(partition).collect();
+    OffsetFetchResponseTopics { name: asked.name, topic_id: asked.topic_id, partitions }
+}
+
+/// All offsets of a group.
+fn all<'a>(incoming: &Incoming, image: &Groups, group: &str) -> Vec<OffsetFetchResponseTopics<'a>> {
+    let by_id = incoming.version >= TOPIC_IDS_SINCE_OFFSETS;
+    let mut topics: Vec<OffsetFetchResponseTopics<'a>> = Vec::new();
+    for (name, index, offset) in image.offsets(group) {
+        let topic_id = match incoming.broker.topic(name.as_str(), Uuid::ZERO) {
+            Ok(topic) if by_id => Uuid(topic.id.0),
+            Err(_) if by_id => continue,
+            _ => Uuid::ZERO,
+        };
+        if topics.last().is_none_or(|last| last.name != name.as_str()) {
+            let name: Str<'a> = name.as_str().to_owned().into();
+            topics.push(OffsetFetchResponseTopics { name, topic_id, partitions: Vec::new() });
+        }
+        topics.last_mut().expect("pushed above").partitions.push(found(index, Some(offset)));
+    }
+    topics
+}

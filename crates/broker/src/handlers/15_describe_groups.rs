@@ -1,0 +1,93 @@
+//! DescribeGroups v0-6. v6: a group that is not there is an error (KIP-1043); before, it is `Dead`.
+
+use klamm_group::Described;
+use klamm_protocol::{
+    Blob, DescribeGroupsRequest, DescribeGroupsResponse, ErrorCode, Str,
+    describe_groups::{DescribedGroup, DescribedGroupMember},
+};
+
+use crate::{
+    authorizer::{Operation, Resource},
+    session::{Incoming, Stop},
+};
+
+/// What Kafka answers where it was not asked for authorized operations.
+const NOT_ASKED: i32 = i32::MIN;
+/// Read, delete, describe, and describing and altering configurations.
+const GROUP_OPERATIONS: i32 = 0b1101_0100_1000;
+/// The first version to which a missing group is an error.
+const NOT_FOUND_SINCE: i16 = 6;
+
+pub(crate) async fn handle<'a>(
+    incoming: &Incoming,
+    request: DescribeGroupsRequest<'a>,
+) -> Result<DescribeGroupsResponse<'a>, Stop> {
+    let names: Vec<String> = request.groups.iter().map(ToString::to_string).collect();
+    let described = incoming.broker.groups.describe(names).await;
+    let operations = if request.include_authorized_operations { GROUP_OPERATIONS } else { NOT_ASKED };
+    let mut groups = Vec::with_capacity(request.groups.len());
+    for (number, group_id) in request.groups.into_iter().enumerate() {
+        let refused = |group_id, error_code| DescribedGroup {
+            error_code,
+            group_id,
+            authorized_operations: NOT_ASKED,
+            ..Default::default()
+        };
+        groups.push(if !incoming.may(Operation::Describe, Resource::Group(&group_id)) {
+            refused(group_id, ErrorCode::GROUP_AUTHORIZATION_FAILED)
+        } else {
+            match &described {
+                Err(error_code) => refused(group_id, *error_code),
+                Ok(described) => match &described[number] {
+                    Some(group) => describe(incoming.version, group_id, group, operations),
+                    None => missing(incoming.version, group_id, operations),
+                },
+            }
+        });
+    }
+    Ok(DescribeGroupsResponse { groups, ..Default::default() })
+}
+
+fn missing<'a>(version: i16, group_id: Str<'a>, authorized_operations: i32) -> DescribedGroup<'a> {
+    let told = version >= NOT_FOUND_SINCE;
+    let why = told.then(|| format!("Group {group_id} not found.").into());
+    DescribedGroup {
+        error_code: if told { ErrorCode::GROUP_ID_NOT_FOUND } else { ErrorCode::NONE },
+        error_message: why,
+        group_id,
+        group_state: "Dead".into(),
+        authorized_operations,
+        ..Default::default()
+    }
+}
+
+fn describe<'a>(
+    version: i16,
+    group_id: Str<'a>,
+    group: &Described,
+    authorized_operations: i32,
+) -> DescribedGroup<'a> {
+    let text = |text: &str| -> Str<'a> { text.to_owned().into() };
+    let member = |member: &klamm_group::DescribedMember| DescribedGroupMember {
+        member_id: text(member.id.as_str()),
+        group_instance_id: member
+            .instance
+            .as_ref()
+            .filter(|_| version >= 4)
+            .map(|instance| text(instance.as_str())),
+        client_id: text(&member.client_id),
+        client_host: text(&member.client_host),
+        member_metadata: Blob::Owned(member.metadata.to_vec()),
+        member_assignment: Blob::Owned(member.assignment.to_vec()),
+    };
+    DescribedGroup {
+        error_code: ErrorCode::NONE,
+        error_message: None,
+        group_id,
+        group_state: text(group.state.name()),
+        protocol_type: text(&group.protocol_type),
+        protocol_data: text(&group.protocol),
+        members: group.members.iter().map(member).collect(),
+        authorized_operations,
+    }
+}

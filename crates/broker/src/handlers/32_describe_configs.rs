@@ -1,0 +1,87 @@
+//! DescribeConfigs v1-4: topics and this broker. Brokers have no dynamic configuration, so that of all brokers and that of
+//! the loggers is empty. Left out: groups and client metrics.
+
+use klamm_protocol::{
+    DescribeConfigsRequest, DescribeConfigsResponse, ErrorCode, Str, Uuid,
+    describe_configs::{
+        DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
+    },
+};
+
+use crate::{
+    authorizer::{Operation, Resource},
+    configs::{BROKER, BROKER_LOGGER, Refusal, Row, TOPIC},
+    session::{Incoming, Stop},
+    topic_config,
+};
+
+/// The first version that tells types and documentation.
+const TYPES_SINCE: i16 = 3;
+
+pub(crate) async fn handle<'a>(
+    incoming: &Incoming,
+    request: DescribeConfigsRequest<'a>,
+) -> Result<DescribeConfigsResponse<'a>, Stop> {
+    let documented = request.include_documentation && incoming.version >= TYPES_SINCE;
+    let tell = |row: Row| DescribeConfigsResourceResult {
+        name: row.name.into(),
+        value: row.value.map(Str::from),
+        read_only: row.read_only,
+        config_source: row.source,
+        is_sensitive: row.sensitive,
+        synonyms: if request.include_synonyms {
+            row.synonyms.into_iter().map(synonym).collect()
+        } else {
+            vec![]
+        },
+        config_type: if incoming.version >= TYPES_SINCE { row.kind as i8 } else { 0 },
+        documentation: documented.then(|| row.doc.into()),
+    };
+    let describe = |resource: DescribeConfigsResource<'a>| {
+        let rows = rows(incoming, &resource);
+        let (error_code, why) = match &rows {
+            Ok(_) => (ErrorCode::NONE, None),
+            Err((code, why)) => (*code, Some(why.clone().into())),
+        };
+        let asked = resource.configuration_keys;
+        let wanted = |row: &Row| asked.as_ref().is_none_or(|keys| keys.iter().any(|key| key == row.name));
+        DescribeConfigsResult {
+            error_code,
+            error_message: why,
+            resource_type: resource.resource_type,
+            resource_name: resource.resource_name,
+            configs: rows.unwrap_or_default().into_iter().filter(wanted).map(tell).collect(),
+        }
+    };
+    Ok(DescribeConfigsResponse {
+        results: request.resources.into_iter().map(describe).collect(),
+        ..Default::default()
+    })
+}
+
+fn synonym<'a>((name, value, source): (&'static str, Option<String>, i8)) -> DescribeConfigsSynonym<'a> {
+    DescribeConfigsSynonym { name: name.into(), value: value.map(Into::into), source }
+}
+
+fn rows(incoming: &Incoming, resource: &DescribeConfigsResource<'_>) -> Result<Vec<Row>, Refusal> {
+    let broker = &incoming.broker;
+    let coded = |code: ErrorCode| (code, code.text().to_owned());
+    let name = &*resource.resource_name;
+    match resource.resource_type {
+        TOPIC if !incoming.may(Operation::DescribeConfigs, Resource::Topic(name)) => {
+            Err(coded(ErrorCode::TOPIC_AUTHORIZATION_FAILED))
+        }
+        TOPIC => {
+            klamm_model::TopicName::parse(name)
+                .map_err(|error| (ErrorCode::INVALID_TOPIC_EXCEPTION, error.to_string()))?;
+            let topic = broker.topic(name, Uuid::ZERO).map_err(coded)?;
+            Ok(topic_config::rows(&topic.configs, topic.class, &broker.config.settings).collect())
+        }
+        BROKER | BROKER_LOGGER if !incoming.may(Operation::DescribeConfigs, Resource::Cluster) => {
+            Err(coded(ErrorCode::CLUSTER_AUTHORIZATION_FAILED))
+        }
+        BROKER => Ok(if broker.is_named(name)? { broker.rows() } else { Vec::new() }),
+        BROKER_LOGGER => broker.is_named(name).map(|_| Vec::new()),
+        other => Err((ErrorCode::INVALID_REQUEST, format!("Unsupported resource type: {other}"))),
+    }
+}

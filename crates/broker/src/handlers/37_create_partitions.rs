@@ -1,0 +1,100 @@
+//! CreatePartitions v0-3 (KIP-195).
+
+use klamm_cluster::{Command, Reply};
+use klamm_protocol::{
+    CreatePartitionsRequest, CreatePartitionsResponse, ErrorCode, Uuid,
+    create_partitions::{CreatePartitionsTopic, CreatePartitionsTopicResult},
+};
+
+use crate::{
+    authorizer::{Operation, Resource},
+    errors,
+    session::{Incoming, Stop},
+    topics::{PARTITIONS_MAX, TopicError},
+};
+
+pub(crate) async fn handle<'a>(
+    incoming: &Incoming,
+    request: CreatePartitionsRequest<'a>,
+) -> Result<CreatePartitionsResponse<'a>, Stop> {
+    let mut results = Vec::with_capacity(request.topics.len());
+    let names: Vec<String> = request.topics.iter().map(|topic| topic.name.to_string()).collect();
+    for topic in request.topics {
+        let twice = names.iter().filter(|name| **name == topic.name).count() > 1;
+        let result = if twice {
+            Err((ErrorCode::INVALID_REQUEST, "Duplicate topic name.".to_owned()))
+        } else {
+            grow(incoming, &topic, request.validate_only).await
+        };
+        let (error_code, why) = result.err().map_or((ErrorCode::NONE, None), |(code, why)| (code, Some(why)));
+        results.push(CreatePartitionsTopicResult {
+            name: topic.name,
+            error_code,
+            error_message: why.map(Into::into),
+        });
+    }
+    Ok(CreatePartitionsResponse { results, ..Default::default() })
+}
+
+async fn grow(
+    incoming: &Incoming,
+    asked: &CreatePartitionsTopic<'_>,
+    validate_only: bool,
+) -> Result<(), TopicError> {
+    let broker = &incoming.broker;
+    if !incoming.may(Operation::Alter, Resource::Topic(&asked.name)) {
+        return Err((ErrorCode::TOPIC_AUTHORIZATION_FAILED, "not authorized to alter the topic".to_owned()));
+    }
+    let unknown = |code: ErrorCode| (code, code.text().to_owned());
+    let topic = broker.topic(&asked.name, Uuid::ZERO).map_err(unknown)?;
+    let has = topic.partitions.len() as i32;
+    if asked.count <= has {
+        let why = if asked.count == has {
+            format!("Topic already has {has} partition(s).")
+        } else {
+            format!(
+                "The topic {} currently has {has} partition(s); {} would not be an increase.",
+                topic.name, asked.count
+            )
+        };
+        return Err((ErrorCode::INVALID_PARTITIONS, why));
+    }
+    if asked.count > PARTITIONS_MAX {
+        return Err((
+            ErrorCode::INVALID_PARTITIONS,
+            format!("at most {PARTITIONS_MAX} partitions to a topic"),
+        ));
+    }
+    if let Some(assignments) = &asked.assignments {
+        let id = broker.config.id;
+        let more = asked.count - has;
+        if assignments.len() != more as usize {
+            let why = format!(
+                "Attempted to add {more} additional partition(s), but only {} assignment(s) were specified.",
+                assignments.len()
+            );
+            return Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, why));
+        }
+        if assignments.iter().any(|assignment| assignment.broker_ids != [id]) {
+            let why = format!("each partition can be assigned to broker {id} only; there is no other");
+            return Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, why));
+        }
+    }
+    if validate_only {
+        return Ok(());
+    }
+    let failed =
+        |error| (errors::of_shard(&error), "the partitions may have been made; ask again".to_owned());
+    match broker
+        .cluster
+        .ask(Command::AddPartitions { topic: topic.id, total: asked.count })
+        .await
+        .map_err(failed)?
+    {
+        Reply::Changed(true) => broker.settle().await.map_err(failed),
+        Reply::Changed(false) => {
+            Err((ErrorCode::INVALID_PARTITIONS, "the topic changed meanwhile".to_owned()))
+        }
+        _ => Err((ErrorCode::KAFKA_STORAGE_ERROR, "the disk is full".to_owned())),
+    }
+}

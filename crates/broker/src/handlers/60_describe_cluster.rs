@@ -1,0 +1,39 @@
+//! DescribeCluster v0-2 (KIP-700, KIP-919, KIP-1073). There is one broker, never fenced, and no controller endpoint.
+
+use klamm_protocol::{
+    DescribeClusterRequest, DescribeClusterResponse, ErrorCode, Uuid, describe_cluster::DescribeClusterBroker,
+};
+
+use super::metadata::{CLUSTER_OPERATIONS, NOT_ASKED};
+use crate::session::{Incoming, Stop};
+
+/// Asks for the brokers (2 would ask for controllers).
+const BROKERS: i8 = 1;
+
+pub(crate) async fn handle<'a>(
+    incoming: &Incoming,
+    request: DescribeClusterRequest,
+) -> Result<DescribeClusterResponse<'a>, Stop> {
+    let broker = &incoming.broker;
+    if request.endpoint_type != BROKERS {
+        return Ok(DescribeClusterResponse {
+            error_code: ErrorCode::MISMATCHED_ENDPOINT_TYPE,
+            error_message: Some("this is a broker's endpoint; there is no controller's".into()),
+            ..Default::default()
+        });
+    }
+    let (host, port) = broker.address(incoming.local);
+    let node =
+        DescribeClusterBroker { broker_id: broker.config.id, host: host.into(), port, ..Default::default() };
+    Ok(DescribeClusterResponse {
+        endpoint_type: BROKERS,
+        cluster_id: broker.image.load().id().map(|id| Uuid(id).to_string()).unwrap_or_default().into(),
+        controller_id: broker.config.id,
+        brokers: vec![node],
+        cluster_authorized_operations: match request.include_cluster_authorized_operations {
+            true => CLUSTER_OPERATIONS,
+            false => NOT_ASKED,
+        },
+        ..Default::default()
+    })
+}

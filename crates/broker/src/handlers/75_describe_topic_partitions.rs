@@ -1,0 +1,104 @@
+//! DescribeTopicPartitions v0 (KIP-966): topics in the order of their names, in pages.
+
+use std::collections::BTreeSet;
+
+use klamm_protocol::{
+    DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, ErrorCode, Uuid,
+    describe_topic_partitions::{
+        DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic, ResponseCursor,
+    },
+};
+
+use super::metadata::TOPIC_OPERATIONS;
+use crate::{
+    authorizer::{Operation, Resource},
+    session::{Incoming, Stop},
+};
+
+/// The most partitions of an answer (Kafka's `max.request.partition.size.limit`).
+const PARTITIONS_MAX: i32 = 2000;
+
+pub(crate) async fn handle<'a>(
+    incoming: &Incoming,
+    request: DescribeTopicPartitionsRequest<'a>,
+) -> Result<DescribeTopicPartitionsResponse<'a>, Stop> {
+    let broker = &incoming.broker;
+    let image = broker.image.load();
+    let mut names: BTreeSet<String> = request.topics.iter().map(|topic| topic.name.to_string()).collect();
+    let all = names.is_empty();
+    if all {
+        names = image.topics().map(|topic| topic.name.to_string()).collect();
+    }
+    let (mut first_topic, mut first_partition) = (String::new(), 0);
+    if let Some(cursor) = request.cursor {
+        if cursor.partition_index < 0 {
+            // Kafka refuses the request as a whole; the first partition is what the client can mean.
+            first_partition = 0;
+        } else {
+            first_partition = cursor.partition_index as usize;
+        }
+        first_topic = cursor.topic_name.to_string();
+    }
+    let mut left = request.response_partition_limit.clamp(1, PARTITIONS_MAX) as usize;
+    let (mut topics, mut next_cursor) = (Vec::new(), None);
+    for name in names.range(first_topic.clone()..) {
+        let may = incoming.may(Operation::Describe, Resource::Topic(name));
+        let topic = match image.topic_named(name) {
+            Some(topic) if may => topic,
+            _ if all => continue,
+            found => {
+                let unknown = if klamm_model::TopicName::parse(name).is_err() && may {
+                    ErrorCode::INVALID_TOPIC_EXCEPTION
+                } else if found.is_none() && may {
+                    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+                } else {
+                    ErrorCode::TOPIC_AUTHORIZATION_FAILED
+                };
+                topics.push(DescribeTopicPartitionsResponseTopic {
+                    error_code: unknown,
+                    name: Some(name.clone().into()),
+                    topic_authorized_operations: i32::MIN,
+                    ..Default::default()
+                });
+                continue;
+            }
+        };
+        if left == 0 {
+            next_cursor = Some(ResponseCursor { topic_name: name.clone().into(), partition_index: 0 });
+            break;
+        }
+        let from = if *name == first_topic { first_partition } else { 0 };
+        let id = broker.config.id;
+        let partition = |(index, partition): (usize, &klamm_cluster::TopicPartition)| {
+            let epoch = broker.epoch(partition.shard);
+            DescribeTopicPartitionsResponsePartition {
+                error_code: if epoch.is_some() { ErrorCode::NONE } else { ErrorCode::LEADER_NOT_AVAILABLE },
+                partition_index: index as i32,
+                leader_id: if epoch.is_some() { id } else { -1 },
+                leader_epoch: epoch.map_or(-1, klamm_model::Epoch::leader_epoch),
+                replica_nodes: vec![id],
+                isr_nodes: vec![id],
+                eligible_leader_replicas: Some(Vec::new()),
+                last_known_elr: Some(Vec::new()),
+                offline_replicas: Vec::new(),
+            }
+        };
+        let partitions: Vec<_> =
+            topic.partitions.iter().enumerate().skip(from).take(left).map(partition).collect();
+        let end = from + partitions.len();
+        left -= partitions.len();
+        topics.push(DescribeTopicPartitionsResponseTopic {
+            name: Some(name.clone().into()),
+            topic_id: Uuid(topic.id.0),
+            partitions,
+            topic_authorized_operations: TOPIC_OPERATIONS,
+            ..Default::default()
+        });
+        if end < topic.partitions.len() {
+            next_cursor =
+                Some(ResponseCursor { topic_name: name.clone().into(), partition_index: end as i32 });
+            break;
+        }
+    }
+    Ok(DescribeTopicPartitionsResponse { topics, next_cursor, ..Default::default() })
+}
