@@ -18,9 +18,14 @@ pub enum Broker {
 impl Broker {
     /// The broker at `KLAMM_CONFORMANCE_BOOTSTRAP` if that is set, else a new `klamm`.
     pub fn start() -> Broker {
+        Broker::start_with(&[])
+    }
+
+    /// The same; a new `klamm` gets these arguments.
+    pub fn start_with(arguments: &[&str]) -> Broker {
         match env::var("KLAMM_CONFORMANCE_BOOTSTRAP") {
             Ok(address) => Broker::External(address),
-            Err(_) => Broker::Klamm(Server::start(&[])),
+            Err(_) => Broker::Klamm(Server::start(arguments)),
         }
     }
 

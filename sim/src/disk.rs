@@ -15,7 +15,7 @@ mod tests;
 
 use std::{
     io::{self, IoSlice},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -219,7 +219,7 @@ impl Disk for Mount {
 struct Held {
     disk: SimDisk,
     generation: u64,
-    folder: std::path::PathBuf,
+    folder: PathBuf,
 }
 
 impl FolderLock for Held {}
@@ -237,7 +237,7 @@ impl Drop for Held {
 struct Handle {
     disk: SimDisk,
     generation: u64,
-    path: std::path::PathBuf,
+    path: PathBuf,
     content: Arc<Mutex<Content>>,
 }
 

@@ -3,6 +3,7 @@
 
 use klamm_conformance::{Broker, Raw, batch, batch_of, unique};
 use klamm_protocol::create_partitions::{CreatePartitionsAssignment, CreatePartitionsTopic};
+use klamm_protocol::describe_client_quotas::ComponentData;
 use klamm_protocol::describe_log_dirs::DescribableLogDirTopic;
 use klamm_protocol::describe_producers::TopicRequest as ProducersOf;
 use klamm_protocol::describe_topic_partitions::{RequestCursor, TopicRequest};
@@ -243,9 +244,29 @@ fn topics_come_in_pages() {
     assert_eq!((topics, next), (vec![of(&b, &[1])], None));
     let (all, _) = page(&mut raw, &[], 2000, None);
     assert!(all.contains(&of(&a, &[0, 1, 2])) && all.contains(&of(&b, &[0, 1])), "{all:?}");
-    let (odd, _) = page(&mut raw, &["no/slash", "not-there"], 10, None);
-    assert_eq!(odd[0].1, ErrorCode::INVALID_TOPIC_EXCEPTION);
-    assert_eq!(odd[1].1, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    let (odd, _) = page(&mut raw, &["not-there"], 10, None);
+    assert_eq!(odd[0].1, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    for cursor in [(&*a, -1), ("not-asked-for", 0)] {
+        let (odd, _) = page(&mut raw, &[&a], 10, Some(cursor));
+        assert_eq!(odd[0].1, ErrorCode::INVALID_REQUEST, "{cursor:?}");
+    }
+}
+
+#[test]
+fn filters_of_quotas_are_checked() {
+    let (_broker, mut raw) = pair();
+    let mut code = |entity_type: &'static str, match_type, name: Option<&'static str>| {
+        let component =
+            ComponentData { entity_type: entity_type.into(), match_type, r#match: name.map(Into::into) };
+        let request = DescribeClientQuotasRequest { components: vec![component], strict: false };
+        raw.ask(1, &request).error_code
+    };
+    assert_eq!(code("user", 2, None), ErrorCode::NONE);
+    assert_eq!(code("user", 0, Some("somebody")), ErrorCode::NONE);
+    assert_eq!(code("user", 0, None), ErrorCode::INVALID_REQUEST);
+    assert_eq!(code("user", 9, None), ErrorCode::INVALID_REQUEST);
+    assert_eq!(code("", 2, None), ErrorCode::INVALID_REQUEST);
+    assert_eq!(code("tenant", 2, None), ErrorCode::UNSUPPORTED_VERSION);
 }
 
 #[test]
@@ -279,6 +300,8 @@ fn the_cluster() {
     let (broker, mut raw) = pair();
     let controllers = DescribeClusterRequest { endpoint_type: 2, ..Default::default() };
     assert_eq!(raw.ask(2, &controllers).error_code, ErrorCode::MISMATCHED_ENDPOINT_TYPE);
+    let neither = DescribeClusterRequest { endpoint_type: 3, ..Default::default() };
+    assert_eq!(raw.ask(2, &neither).error_code, ErrorCode::UNSUPPORTED_ENDPOINT_TYPE);
     let plain = DescribeClusterRequest { endpoint_type: 1, ..Default::default() };
     let answer = raw.ask(2, &plain);
     assert_eq!(answer.cluster_authorized_operations, i32::MIN);

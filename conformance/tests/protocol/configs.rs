@@ -159,6 +159,7 @@ fn a_topics_configuration_is_told() {
         assert_eq!(row(&mut raw, &name, key).synonyms.len(), synonyms, "{key}");
     }
     assert!(describe(&mut raw, 4, TOPIC, &name, Some(&["no.such"])).configs.is_empty());
+    assert!(describe(&mut raw, 4, TOPIC, &name, Some(&[])).configs.len() > 30, "no keys are all keys");
     let code = |raw: &mut Raw, kind, name: &str| describe(raw, 4, kind, name, None).error_code;
     assert_eq!(code(&mut raw, TOPIC, "no/slash"), ErrorCode::INVALID_TOPIC_EXCEPTION);
     assert_eq!(code(&mut raw, 77, "x"), ErrorCode::INVALID_REQUEST);
@@ -223,7 +224,29 @@ fn changes() {
         refused(&mut raw, &[("retention.ms", APPEND, Some("1"))]),
         invalid("Can't APPEND to key retention.ms because its type is not LIST.")
     );
-    assert_eq!(refused(&mut raw, &[("retention.ms", SET, Some("x"))]).0, ErrorCode::INVALID_CONFIG);
+    let set = |raw: &mut Raw, key, value| change_as(raw, 1, (TOPIC, &name), &[(key, SET, Some(value))], true);
+    for (key, value, why) in [
+        ("retention.ms", "x", "Not a number of type LONG"),
+        ("retention.ms", "-2", "Value must be at least -1"),
+        ("segment.bytes", "99999999999", "Not a number of type INT"),
+        ("preallocate", "yes", "Expected value to be either true or false"),
+        ("message.timestamp.type", "x", "String must be one of: CreateTime, LogAppendTime"),
+        ("compression.gzip.level", "0", "Value must be between 1 and 9 or equal to -1"),
+        ("compression.zstd.level", "23", "Value must be no more than 22"),
+    ] {
+        let why = format!("Invalid value {value} for configuration {key}: {why}");
+        assert_eq!(set(&mut raw, key, value), invalid(&why));
+    }
+    assert_eq!(set(&mut raw, "remote.storage.enable", "true").0, ErrorCode::INVALID_CONFIG);
+    for (key, value) in [("retention.ms", " 5 "), ("cleanup.policy", ""), ("preallocate", "TRUE")] {
+        assert_eq!(set(&mut raw, key, value), (ErrorCode::NONE, None), "{key} {value:?}");
+    }
+    let crossed: &[_] =
+        &[("min.compaction.lag.ms", SET, Some("50")), ("max.compaction.lag.ms", SET, Some("5"))];
+    assert_eq!(
+        refused(&mut raw, crossed),
+        invalid("conflict topic config setting min.compaction.lag.ms (50) > max.compaction.lag.ms (5)")
+    );
     assert_eq!(refused(&mut raw, &[("cleanup.policy", APPEND, Some("shred"))]).0, ErrorCode::INVALID_CONFIG);
     let request = |why: &str| (ErrorCode::INVALID_REQUEST, Some(why.to_owned()));
     assert_eq!(

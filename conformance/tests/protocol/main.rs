@@ -8,10 +8,10 @@ mod by_id;
 mod configs;
 mod delete_records;
 mod fetching;
+mod groups;
 mod listing;
 mod memory;
 mod pipelining;
-mod probe;
 mod producing;
 mod restarts;
 mod sessions;
@@ -22,7 +22,7 @@ use klamm_conformance::{Broker, Raw};
 
 /// A broker and a connection to it.
 fn pair() -> (Broker, Raw) {
-    let broker = Broker::start();
+    let broker = Broker::start_with(&["-c", "group.initial.rebalance.delay.ms=0"]);
     let raw = Raw::connect(broker.addr());
     (broker, raw)
 }

@@ -14,7 +14,7 @@ use klamm_protocol::{
     InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, Uuid,
 };
 
-use crate::{admin, pair};
+use crate::{admin, groups, pair};
 
 /// The first versions of Produce and Fetch that name topics by id.
 const BY_ID: i16 = 13;
@@ -140,6 +140,7 @@ fn exercise(raw: &mut Raw, topic: &str, api: ApiKey, version: i16) -> bool {
             assert!(first.producer_id >= 0 && first.producer_epoch == 0, "{what}: {first:?}");
             assert_ne!(first.producer_id, second.producer_id, "{what}");
         }
+        _ if groups::exercise(raw, topic, api, version, &what) => {}
         _ => return admin::exercise(raw, topic, api, version, &what),
     }
     true

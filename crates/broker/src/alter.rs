@@ -40,7 +40,7 @@ pub(crate) fn check_keys<'a>(keys: impl Iterator<Item = (&'a str, bool)> + Clone
     if valueless.is_empty() {
         return Ok(());
     }
-    refuse(format!("Null value not supported for : {}", valueless.join(",")))
+    refuse(format!("Null value not supported for : {}", valueless.join(", ")))
 }
 
 /// The topic that a resource names, if the principal may change it.
@@ -63,12 +63,17 @@ pub(crate) fn topic(incoming: &Incoming, kind: i8, name: &str) -> Result<Arc<Top
             coded(ErrorCode::CLUSTER_AUTHORIZATION_FAILED)
         }
         BROKER | BROKER_LOGGER => {
-            incoming.broker.is_named(name)?;
+            if !name.is_empty() {
+                incoming.broker.check_id(name, "")?;
+            }
             let why = "a broker's configuration can't be changed while it runs; change its file, environment or \
                        flags and start it again";
             Err((ErrorCode::INVALID_REQUEST, why.to_owned()))
         }
-        other => Err((ErrorCode::INVALID_REQUEST, format!("Unsupported resource type: {other}"))),
+        other => Err((
+            ErrorCode::INVALID_REQUEST,
+            format!("configurations of resource type {other} can't be changed"),
+        )),
     }
 }
 
@@ -83,8 +88,14 @@ pub(crate) async fn apply(
     // What stays as it is need not be written; so a fixed value may be repeated.
     changes.retain(|name, value| topic.configs.get(name) != value.as_ref());
     topic_config::check_fixed(&mut changes, topic.class).map_err(bad)?;
-    let set = changes.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect();
-    topic_config::check(&set).map_err(bad)?;
+    let mut whole = topic.configs.clone();
+    for (name, value) in &changes {
+        match value {
+            Some(value) => drop(whole.insert(name.clone(), value.clone())),
+            None => drop(whole.remove(name)),
+        }
+    }
+    topic_config::check(&whole).map_err(bad)?;
     if validate_only || changes.is_empty() {
         return Ok(());
     }

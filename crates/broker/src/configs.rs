@@ -100,19 +100,14 @@ impl Broker {
         self.config.settings.iter().map(Setting::row).collect()
     }
 
-    /// Whether a resource's name is this broker's id; Ok(false) for the empty name, which stands for all brokers.
-    pub(crate) fn is_named(&self, name: &str) -> Result<bool, Refusal> {
-        if name.is_empty() {
-            return Ok(false);
-        }
-        let refuse = |why: String| Err((ErrorCode::INVALID_REQUEST, why));
-        match name.parse::<i32>() {
-            Err(_) => refuse(format!("Broker id must be an integer, but it is: {}", name.escape_debug())),
-            Ok(id) if id == self.config.id => Ok(true),
-            Ok(id) => refuse(format!(
-                "Unexpected broker id, expected {} or empty string, but received {id}",
-                self.config.id
-            )),
-        }
+    /// Refuses a resource's name that is not this broker's id; `or` tells what else it could be.
+    pub(crate) fn check_id(&self, name: &str, or: &str) -> Result<(), Refusal> {
+        let id = self.config.id;
+        let why = match name.parse::<i32>() {
+            Ok(named) if named == id => return Ok(()),
+            Ok(named) => format!("Unexpected broker id, expected {id}{or}, but received {named}"),
+            Err(_) => format!("Broker id must be an integer, but it is: {}", name.escape_debug()),
+        };
+        Err((ErrorCode::INVALID_REQUEST, why))
     }
 }

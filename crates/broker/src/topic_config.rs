@@ -9,7 +9,7 @@ use klamm_model::StorageClass;
 
 use crate::configs::{ConfigType, Row, SOURCE_DEFAULT, SOURCE_TOPIC, Setting};
 
-use Form::{Bool, Float, Int, List, Long, OneOf, SomeOf};
+use Form::{Bool, Float, Gzip, Int, Level, Long, OneOf, Replicas, SomeOf};
 use table::{CONFIGS, Config, STORAGE_CLASS};
 
 /// What a value looks like.
@@ -18,43 +18,80 @@ enum Form {
     Int(i64),
     Long(i64),
     Float,
+    /// A level of compression, from and to.
+    Level(i64, i64),
+    /// A level of gzip: 1 to 9, or -1.
+    Gzip,
     OneOf(&'static [&'static str]),
     SomeOf(&'static [&'static str]),
-    List,
+    /// partition:broker, or *.
+    Replicas,
 }
 
 impl Form {
-    fn admits(&self, value: &str) -> bool {
+    /// What is wrong with a value, in Kafka's words. White space around it does not matter.
+    fn refuses(&self, value: &str) -> Option<String> {
+        let value = value.trim();
+        let number = |type_name: &str| format!("Not a number of type {type_name}");
+        let at_least =
+            |number: i64, least: i64| (number < least).then(|| format!("Value must be at least {least}"));
+        let refuse = |good: bool, why: &str| (!good).then(|| why.to_owned());
         match self {
-            Bool => matches!(value.to_ascii_lowercase().as_str(), "true" | "false"),
-            Int(least) => value.parse::<i32>().is_ok_and(|number| i64::from(number) >= *least),
-            Long(least) => value.parse::<i64>().is_ok_and(|number| number >= *least),
-            Float => value.parse::<f64>().is_ok_and(|number| (0.0..=1.0).contains(&number)),
-            OneOf(words) => words.contains(&value),
-            SomeOf(words) => value.split(',').all(|word| words.contains(&word.trim())),
-            List => true,
-        }
-    }
-
-    fn wants(&self) -> String {
-        match self {
-            Bool => "true or false".to_owned(),
-            Int(least) | Long(least) => format!("a whole number of at least {least}"),
-            Float => "a number from 0 to 1".to_owned(),
-            OneOf(words) => format!("one of {}", words.join(", ")),
-            SomeOf(words) => format!("a list of {}", words.join(", ")),
-            List => "words between commas".to_owned(),
+            Bool => {
+                let good = matches!(value.to_ascii_lowercase().as_str(), "true" | "false");
+                refuse(good, "Expected value to be either true or false")
+            }
+            Int(least) => match value.parse::<i32>() {
+                Ok(number) => at_least(number.into(), *least),
+                Err(_) => Some(number("INT")),
+            },
+            Long(least) => match value.parse::<i64>() {
+                Ok(number) => at_least(number, *least),
+                Err(_) => Some(number("LONG")),
+            },
+            Level(least, most) => match value.parse::<i32>() {
+                Ok(number) if i64::from(number) > *most => Some(format!("Value must be no more than {most}")),
+                Ok(number) => at_least(number.into(), *least),
+                Err(_) => Some(number("INT")),
+            },
+            Gzip => match value.parse::<i32>() {
+                Ok(level) => {
+                    let good = level == -1 || (1..=9).contains(&level);
+                    refuse(good, "Value must be between 1 and 9 or equal to -1")
+                }
+                Err(_) => Some(number("INT")),
+            },
+            Float => match value.parse::<f64>() {
+                Ok(number) if number > 1.0 => Some("Value must be no more than 1".to_owned()),
+                Ok(number) => refuse(number >= 0.0, "Value must be at least 0"),
+                Err(_) => Some(number("DOUBLE")),
+            },
+            OneOf(words) => {
+                (!words.contains(&value)).then(|| format!("String must be one of: {}", words.join(", ")))
+            }
+            SomeOf(words) => {
+                let good = value.is_empty() || value.split(',').all(|word| words.contains(&word.trim()));
+                (!good).then(|| format!("String must be one of: {}", words.join(", ")))
+            }
+            Replicas => {
+                let whole = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+                let pair = |word: &str| {
+                    word.trim().split_once(':').is_some_and(|(index, id)| whole(index) && whole(id))
+                };
+                let good = matches!(value, "" | "*") || value.split(',').all(pair);
+                refuse(good, "it must be * or a list of partition:broker")
+            }
         }
     }
 
     fn kind(&self) -> ConfigType {
         match self {
             Bool => ConfigType::Boolean,
-            Int(_) => ConfigType::Int,
+            Int(_) | Level(..) | Gzip => ConfigType::Int,
             Long(_) => ConfigType::Long,
             Float => ConfigType::Double,
             OneOf(_) => ConfigType::String,
-            SomeOf(_) | List => ConfigType::List,
+            SomeOf(_) | Replicas => ConfigType::List,
         }
     }
 }
@@ -65,15 +102,27 @@ pub(crate) fn check(configs: &BTreeMap<String, String>) -> Result<(), String> {
         let Some(Config { form, .. }) = CONFIGS.iter().find(|known| known.name == name) else {
             return Err(format!("Unknown topic config name: {}", name.escape_debug()));
         };
-        if !form.admits(value) {
-            return Err(format!(
-                "Invalid value {} for configuration {name}: it takes {}",
-                value.escape_debug(),
-                form.wants()
-            ));
+        if let Some(why) = form.refuses(value) {
+            return Err(format!("Invalid value {} for configuration {name}: {why}", value.escape_debug()));
         }
     }
+    if configs.get("remote.storage.enable").is_some_and(|value| value.trim().eq_ignore_ascii_case("true")) {
+        let why = "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log \
+                   storage.";
+        return Err(why.to_owned());
+    }
+    let (least, most) = ("min.compaction.lag.ms", "max.compaction.lag.ms");
+    if let (Some(min), Some(max)) = (number(configs, least), number(configs, most))
+        && min > max
+    {
+        return Err(format!("conflict topic config setting {least} ({min}) > {most} ({max})"));
+    }
     Ok(())
+}
+
+/// A topic's own value that is a number.
+fn number(own: &BTreeMap<String, String>, name: &str) -> Option<i64> {
+    own.get(name).and_then(|value| value.trim().parse().ok())
 }
 
 /// Whether a configuration is settled when the topic is made.
@@ -129,17 +178,17 @@ pub(crate) fn rows(
 
 /// The storage class.
 pub(crate) fn storage_class(own: &BTreeMap<String, String>, default: StorageClass) -> StorageClass {
-    own.get("klamm.storage.class").and_then(|name| StorageClass::parse(name)).unwrap_or(default)
+    own.get("klamm.storage.class").and_then(|name| StorageClass::parse(name.trim())).unwrap_or(default)
 }
 
 /// The largest batch, in bytes.
 pub(crate) fn message_bytes_max(own: &BTreeMap<String, String>, default: usize) -> usize {
-    own.get("max.message.bytes").and_then(|value| value.parse().ok()).unwrap_or(default)
+    number(own, "max.message.bytes").and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(default)
 }
 
 /// Whether records get the broker's time.
 pub(crate) fn append_time(own: &BTreeMap<String, String>) -> bool {
-    own.get("message.timestamp.type").is_some_and(|value| value == "LogAppendTime")
+    own.get("message.timestamp.type").is_some_and(|value| value.trim() == "LogAppendTime")
 }
 
 #[cfg(test)]
@@ -156,8 +205,19 @@ mod tests {
         );
         assert!(check("klamm.storage.class", "memory") && !check("klamm.storage.class", "tape"));
         assert!(!check("retention.msec", "1"));
+        assert!(check("retention.ms", " 5 ") && check("cleanup.policy", "") && check("preallocate", "TRUE"));
+        assert!(check("compression.gzip.level", "-1") && !check("compression.gzip.level", "0"));
+        assert!(check("compression.zstd.level", "22") && !check("compression.zstd.level", "23"));
+        assert!(check("leader.replication.throttled.replicas", "0:1,1:1"));
+        assert!(
+            !check("leader.replication.throttled.replicas", "x") && !check("remote.storage.enable", "true")
+        );
         for config in CONFIGS {
-            assert!(config.form.admits(config.default) || is_fixed(config.name), "{}", config.name);
+            assert!(
+                config.form.refuses(config.default).is_none() || is_fixed(config.name),
+                "{}",
+                config.name
+            );
         }
         assert!(CONFIGS.is_sorted_by_key(|config| config.name));
     }

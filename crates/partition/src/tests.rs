@@ -171,3 +171,40 @@ fn a_snapshot_is_the_state() {
     assert_eq!(restored, story.machine);
     assert!(restored.restore(Bytes::new(), Bytes::new()).is_err());
 }
+
+#[test]
+fn producers_are_told() {
+    let mut story = Story::begin();
+    story.produce(0, batch(Some((7, 1, 0)), 3)).unwrap();
+    let slot = story.slot;
+    let mut told =
+        |index| story.tell(Command::DescribeProducers { partition: PartitionId { topic: TOPIC, index } });
+    let Reply::Producers(Some(producers)) = told(0) else { panic!("the partition is there") };
+    let [producer] = producers[..] else { panic!("{producers:?}") };
+    assert_eq!(
+        (producer.id, producer.epoch, producer.last_sequence, producer.last_time_ms),
+        (7, 1, 2, 1_000_000)
+    );
+    assert!(matches!(told(9), Reply::Producers(None)));
+    assert_eq!(story.slot, slot, "it changes nothing");
+}
+
+/// Kafka's `LeaderEpochFileCache.endOffsetFor`.
+#[test]
+fn ends_of_epochs() {
+    let start = |epoch, start_offset| EpochStart { epoch: Epoch(epoch), start_offset };
+    let known = [start(2, 5), start(4, 10), start(5, 12)];
+    let end = |wanted, current| {
+        crate::epochs::end_of(&known, Epoch(wanted), Epoch(current), 20).map(|(epoch, end)| (epoch.0, end))
+    };
+    assert_eq!(end(1, 5), Some((1, 5)), "before all that is known");
+    assert_eq!(end(2, 5), Some((2, 10)));
+    assert_eq!(end(3, 5), Some((2, 10)), "an epoch without records");
+    assert_eq!(end(4, 5), Some((4, 12)));
+    assert_eq!(end(5, 5), Some((5, 20)));
+    assert_eq!(end(6, 5), None);
+    assert_eq!(end(5, 7), Some((5, 20)), "a leader that has not written yet");
+    assert_eq!(end(6, 7), Some((5, 20)));
+    assert_eq!(end(7, 7), Some((7, 20)));
+    assert_eq!(crate::epochs::end_of(&[], Epoch(1), Epoch(2), 20), Some((Epoch(1), 20)));
+}

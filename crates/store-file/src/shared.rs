@@ -79,10 +79,10 @@ impl Shared {
         let left = writer.space_left();
         let full = self.full.load(Ordering::Relaxed) || self.said_full.load(Ordering::Relaxed);
         let room = match &writer.spare {
+            // The next file is being made, and files grow: what is asked meanwhile waits, however much it is.
+            _ if !full => u64::MAX,
             Some(spare) => left + spare.bytes - FILE_HEADER_BYTES as u64,
-            None if full => left.saturating_sub(self.reserve_bytes()),
-            // The keeper makes the next file just now: what is asked meanwhile waits for it, and is not refused.
-            None => left + self.options.file_bytes - FILE_HEADER_BYTES as u64,
+            None => left.saturating_sub(self.reserve_bytes()),
         };
         self.room.store(room, Ordering::Relaxed);
     }

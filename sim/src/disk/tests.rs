@@ -1,7 +1,5 @@
 //! The disk's contract, and what crashes do.
 
-use std::path::PathBuf;
-
 use super::{content::SECTOR_BYTES, *};
 use crate::Time;
 

@@ -40,14 +40,14 @@ pub(crate) async fn handle<'a>(
     let describe = |resource: DescribeConfigsResource<'a>| {
         let rows = rows(incoming, &resource);
         let (error_code, why) = match &rows {
-            Ok(_) => (ErrorCode::NONE, None),
-            Err((code, why)) => (*code, Some(why.clone().into())),
+            Ok(_) => (ErrorCode::NONE, String::new()),
+            Err(refusal) => refusal.clone(),
         };
-        let asked = resource.configuration_keys;
+        let asked = resource.configuration_keys.filter(|keys| !keys.is_empty());
         let wanted = |row: &Row| asked.as_ref().is_none_or(|keys| keys.iter().any(|key| key == row.name));
         DescribeConfigsResult {
             error_code,
-            error_message: why,
+            error_message: Some(why.into()),
             resource_type: resource.resource_type,
             resource_name: resource.resource_name,
             configs: rows.unwrap_or_default().into_iter().filter(wanted).map(tell).collect(),
@@ -80,8 +80,10 @@ fn rows(incoming: &Incoming, resource: &DescribeConfigsResource<'_>) -> Result<V
         BROKER | BROKER_LOGGER if !incoming.may(Operation::DescribeConfigs, Resource::Cluster) => {
             Err(coded(ErrorCode::CLUSTER_AUTHORIZATION_FAILED))
         }
-        BROKER => Ok(if broker.is_named(name)? { broker.rows() } else { Vec::new() }),
-        BROKER_LOGGER => broker.is_named(name).map(|_| Vec::new()),
+        // That of all brokers would be dynamic.
+        BROKER if name.is_empty() => Ok(Vec::new()),
+        BROKER => broker.check_id(name, " or empty string").map(|()| broker.rows()),
+        BROKER_LOGGER => broker.check_id(name, "").map(|()| Vec::new()),
         other => Err((ErrorCode::INVALID_REQUEST, format!("Unsupported resource type: {other}"))),
     }
 }

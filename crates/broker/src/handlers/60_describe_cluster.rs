@@ -7,20 +7,30 @@ use klamm_protocol::{
 use super::metadata::{CLUSTER_OPERATIONS, NOT_ASKED};
 use crate::session::{Incoming, Stop};
 
-/// Asks for the brokers (2 would ask for controllers).
+/// Asks for the brokers.
 const BROKERS: i8 = 1;
+/// Asks for the controllers.
+const CONTROLLERS: i8 = 2;
 
 pub(crate) async fn handle<'a>(
     incoming: &Incoming,
     request: DescribeClusterRequest,
 ) -> Result<DescribeClusterResponse<'a>, Stop> {
     let broker = &incoming.broker;
-    if request.endpoint_type != BROKERS {
-        return Ok(DescribeClusterResponse {
-            error_code: ErrorCode::MISMATCHED_ENDPOINT_TYPE,
-            error_message: Some("this is a broker's endpoint; there is no controller's".into()),
-            ..Default::default()
-        });
+    let refuse = |error_code, why: String| {
+        let error_message = Some(why.into());
+        Ok(DescribeClusterResponse { error_code, error_message, ..Default::default() })
+    };
+    match request.endpoint_type {
+        BROKERS => {}
+        CONTROLLERS => {
+            let why = "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER";
+            return refuse(ErrorCode::MISMATCHED_ENDPOINT_TYPE, why.to_owned());
+        }
+        other => {
+            let why = format!("Unsupported endpoint type {other}");
+            return refuse(ErrorCode::UNSUPPORTED_ENDPOINT_TYPE, why);
+        }
     }
     let (host, port) = broker.address(incoming.local);
     let node =

@@ -9,7 +9,7 @@ use klamm_protocol::{
     },
 };
 
-use super::metadata::TOPIC_OPERATIONS;
+use super::metadata::{NOT_ASKED, TOPIC_OPERATIONS};
 use crate::{
     authorizer::{Operation, Resource},
     session::{Incoming, Stop},
@@ -26,22 +26,24 @@ pub(crate) async fn handle<'a>(
     let image = broker.image.load();
     let mut names: BTreeSet<String> = request.topics.iter().map(|topic| topic.name.to_string()).collect();
     let all = names.is_empty();
-    if all {
-        names = image.topics().map(|topic| topic.name.to_string()).collect();
-    }
     let (mut first_topic, mut first_partition) = (String::new(), 0);
     if let Some(cursor) = request.cursor {
-        if cursor.partition_index < 0 {
-            // Kafka refuses the request as a whole; the first partition is what the client can mean.
-            first_partition = 0;
-        } else {
-            first_partition = cursor.partition_index as usize;
+        let Ok(index) = usize::try_from(cursor.partition_index) else { return Ok(refused(names)) };
+        if !all && !names.contains(&*cursor.topic_name) {
+            return Ok(refused(names));
         }
-        first_topic = cursor.topic_name.to_string();
+        (first_topic, first_partition) = (cursor.topic_name.into_owned(), index);
+    }
+    if all {
+        names = image.topics().map(|topic| topic.name.to_string()).collect();
     }
     let mut left = request.response_partition_limit.clamp(1, PARTITIONS_MAX) as usize;
     let (mut topics, mut next_cursor) = (Vec::new(), None);
     for name in names.range(first_topic.clone()..) {
+        if left == 0 {
+            next_cursor = Some(ResponseCursor { topic_name: name.clone().into(), partition_index: 0 });
+            break;
+        }
         let may = incoming.may(Operation::Describe, Resource::Topic(name));
         let topic = match image.topic_named(name) {
             Some(topic) if may => topic,
@@ -54,19 +56,10 @@ pub(crate) async fn handle<'a>(
                 } else {
                     ErrorCode::TOPIC_AUTHORIZATION_FAILED
                 };
-                topics.push(DescribeTopicPartitionsResponseTopic {
-                    error_code: unknown,
-                    name: Some(name.clone().into()),
-                    topic_authorized_operations: i32::MIN,
-                    ..Default::default()
-                });
+                topics.push(error(name.clone(), unknown));
                 continue;
             }
         };
-        if left == 0 {
-            next_cursor = Some(ResponseCursor { topic_name: name.clone().into(), partition_index: 0 });
-            break;
-        }
         let from = if *name == first_topic { first_partition } else { 0 };
         let id = broker.config.id;
         let partition = |(index, partition): (usize, &klamm_cluster::TopicPartition)| {
@@ -101,4 +94,19 @@ pub(crate) async fn handle<'a>(
         }
     }
     Ok(DescribeTopicPartitionsResponse { topics, next_cursor, ..Default::default() })
+}
+
+/// A cursor that no answer gave: each topic carries the code, for there is no place for it but there.
+fn refused<'a>(names: BTreeSet<String>) -> DescribeTopicPartitionsResponse<'a> {
+    let topics = names.into_iter().map(|name| error(name, ErrorCode::INVALID_REQUEST)).collect();
+    DescribeTopicPartitionsResponse { topics, ..Default::default() }
+}
+
+fn error<'a>(name: String, error_code: ErrorCode) -> DescribeTopicPartitionsResponseTopic<'a> {
+    DescribeTopicPartitionsResponseTopic {
+        error_code,
+        name: Some(name.into()),
+        topic_authorized_operations: NOT_ASKED,
+        ..Default::default()
+    }
 }

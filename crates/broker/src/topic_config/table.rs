@@ -2,7 +2,7 @@
 
 use klamm_model::StorageClass;
 
-use super::Form::{self, Bool, Float, Int, List, Long, OneOf, SomeOf};
+use super::Form::{self, Bool, Float, Gzip, Int, Level, Long, OneOf, Replicas, SomeOf};
 
 /// A topic configuration.
 pub(super) struct Config {
@@ -34,14 +34,14 @@ configs! {
     /// What happens to old records: delete removes them by age and size, compact keeps the last one of each key.
     "cleanup.policy" = "delete", SomeOf(&["delete", "compact"]), Some("log.cleanup.policy");
     /// The level of gzip, if compression.type is gzip.
-    "compression.gzip.level" = "-1", Int(-1), Some("compression.gzip.level");
+    "compression.gzip.level" = "-1", Gzip, Some("compression.gzip.level");
     /// The level of lz4, if compression.type is lz4.
-    "compression.lz4.level" = "9", Int(1), Some("compression.lz4.level");
+    "compression.lz4.level" = "9", Level(1, 17), Some("compression.lz4.level");
     /// How records are compressed; producer leaves them as they come.
     "compression.type" = "producer", OneOf(&["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"]),
         Some("compression.type");
     /// The level of zstd, if compression.type is zstd.
-    "compression.zstd.level" = "3", Int(-131_072), Some("compression.zstd.level");
+    "compression.zstd.level" = "3", Level(-131_072, 22), Some("compression.zstd.level");
     /// How long compaction keeps the marker of a deleted key, in milliseconds.
     "delete.retention.ms" = "86400000", Long(0), Some("log.cleaner.delete.retention.ms");
     /// How long a file stays after its records went, in milliseconds.
@@ -51,13 +51,13 @@ configs! {
     /// After which time the disk is synced, in milliseconds.
     "flush.ms" = "9223372036854775807", Long(0), None;
     /// Which followers' replication is throttled: partition:broker, or * for all.
-    "follower.replication.throttled.replicas" = "", List, None;
+    "follower.replication.throttled.replicas" = "", Replicas, None;
     /// How many bytes lie between two entries of the index of offsets.
     "index.interval.bytes" = "4096", Int(0), Some("log.index.interval.bytes");
     /// Where the topic is kept: disk (synced before an acks=all answer) or memory. Settled when the topic is made.
     "klamm.storage.class" = "", OneOf(&StorageClass::NAMES), Some("klamm.storage.class");
     /// Which leaders' replication is throttled: partition:broker, or * for all.
-    "leader.replication.throttled.replicas" = "", List, None;
+    "leader.replication.throttled.replicas" = "", Replicas, None;
     /// With tiered storage, how many bytes of a partition stay local; -2 is retention.bytes.
     "local.retention.bytes" = "-2", Long(-2), Some("log.local.retention.bytes");
     /// With tiered storage, how long records stay local, in milliseconds; -2 is retention.ms.
