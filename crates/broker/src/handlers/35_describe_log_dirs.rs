@@ -60,7 +60,6 @@ pub(crate) async fn handle<'a>(
         topics,
         total_bytes: UNKNOWN,
         usable_bytes: UNKNOWN,
-        ..Default::default()
     };
     Ok(DescribeLogDirsResponse { results: vec![folder], ..Default::default() })
 }
