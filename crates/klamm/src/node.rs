@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use klamm_broker::{AllowClients, Broker, BrokerConfig, ConfigType, GroupShard, PartitionShard, Parts, Setting};
+use klamm_broker::{
+    AllowClients, Broker, BrokerConfig, ConfigType, GroupShard, PartitionShard, Parts, Setting,
+};
 use klamm_cluster::{Cluster, Command, ShardRole};
 use klamm_env::Env;
 use klamm_group::GroupConfig;
