@@ -23,7 +23,8 @@ impl Broker {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("klamm-cli-{}-{number}", std::process::id()));
         let mut process = klamm()
-            .args(["serve", "--listen", "127.0.0.1:0", "-c", "klamm.log=error", "--data"])
+            .args(["serve", "--listen", "127.0.0.1:0", "-c", "klamm.log=error"])
+            .args(["-c", "group.initial.rebalance.delay.ms=0", "--data"])
             .arg(&folder)
             .stdout(Stdio::piped())
             .spawn()
@@ -256,4 +257,23 @@ fn dev_keeps_nothing() {
     assert!(stopped.success() && process.wait().unwrap().success());
     assert_eq!(std::fs::read_dir(&temp).unwrap().count(), 0, "its folder is gone");
     std::fs::remove_dir_all(&temp).unwrap();
+}
+
+#[test]
+fn groups_go_on_where_they_stopped() {
+    let broker = Broker::start();
+    let lines: String = (0..200).map(|number| format!("{number}\n")).collect();
+    broker.good("topic|create|read", "");
+    broker.good("produce|read", &lines);
+    assert_eq!(broker.good("consume|read|--group|readers|--from-beginning|--exit-eof", ""), lines);
+    broker.good("produce|read", "more\n");
+    let lag = broker.good("group|lag|readers", "");
+    assert!(lag.lines().last().is_some_and(|line| line.ends_with("200  201    1")), "{lag}");
+    assert_eq!(broker.good("consume|read|--group|readers|--exit-eof", ""), "more\n");
+    let list = broker.good("group|list", "");
+    assert!(list.contains("readers") && list.contains("Empty"), "{list}");
+    broker.good("group|reset|readers|--topic|read|--to|earliest|--execute", "");
+    assert!(broker.good("group|lag|readers", "").lines().last().is_some_and(|line| line.ends_with("201")));
+    broker.good("group|delete|readers", "");
+    assert!(!broker.good("group|list", "").contains("readers"));
 }
