@@ -49,3 +49,21 @@ fn metadata_and_offsets() {
     assert_eq!(query("-2"), format!("{topic} [0] offset 0\n"));
     assert_eq!(query("-1"), format!("{topic} [0] offset 3\n"));
 }
+
+#[test]
+fn a_group_goes_on_where_it_stopped() {
+    let broker = Broker::start_with(&["-c", "group.initial.rebalance.delay.ms=0"]);
+    let (topic, group) = (unique("grouped"), unique("group"));
+    let write = |lines: &str| {
+        Tool::Kcat.run(&["-b", broker.addr(), "-P", "-t", &topic, "-p", "0"], lines.as_bytes().to_vec());
+    };
+    let read = || {
+        let options = ["-X", "auto.offset.reset=earliest", "-e", "-q", "-G", &group, &topic];
+        String::from_utf8(Tool::Kcat.run(&[&["-b", broker.addr()][..], &options].concat(), vec![]))
+            .expect("text")
+    };
+    write("a\nb\nc\n");
+    assert_eq!(read(), "a\nb\nc\n");
+    write("d\n");
+    assert_eq!(read(), "d\n");
+}
