@@ -109,9 +109,11 @@ fn help_teaches() {
     ] {
         assert!(stop(&format!("klamm {command} --help")).contains("Examples:"), "{command}");
     }
-    let help = stop("klamm serve --help");
+    // Whether lines are wrapped depends on the features that clap is built with.
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let help = words(&stop("klamm serve --help"));
     for key in KEYS {
-        assert!(help.contains(key.name) && help.contains(key.doc()), "{}", key.name);
+        assert!(help.contains(key.name) && help.contains(&words(key.doc())), "{}", key.name);
     }
     assert!(stop("klamm --help").contains("Examples:"));
     assert!(stop("klamm --version").contains(env!("CARGO_PKG_VERSION")));
