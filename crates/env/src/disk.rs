@@ -58,6 +58,11 @@ pub trait File: Send + Sync {
     async fn sync_data(&self) -> io::Result<()>;
     /// The file's size in bytes.
     async fn size(&self) -> io::Result<u64>;
+    /// A position from which on the file reads as zeros: the size, or less where the file system knows what was never
+    /// written (it spares reading what was only reserved).
+    async fn data_end(&self) -> io::Result<u64> {
+        self.size().await
+    }
     /// Reserves space up to `bytes` and makes it read as zeros; the file is at least that long afterwards. Durable.
     async fn allocate(&self, bytes: u64) -> io::Result<()>;
     /// Cuts the file, durably.

@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use rustix::fs::{FallocateFlags, FlockOperation};
+use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 
 use crate::{Disk, File, FolderLock, OpenMode};
 
@@ -27,6 +27,21 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
     fs::File::open(folder)?.sync_all()
+}
+
+/// Where the last data ends, by the file system's own map of holes (reserved space that was never written is one).
+fn data_end(file: &fs::File) -> io::Result<u64> {
+    use rustix::{fs::SeekFrom, io::Errno};
+    let mut end = 0;
+    loop {
+        let data = match rustix::fs::seek(file, SeekFrom::Data(end)) {
+            Ok(data) => data,
+            Err(Errno::NXIO) => return Ok(end),
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(file.metadata()?.len()),
+            Err(error) => return Err(error.into()),
+        };
+        end = rustix::fs::seek(file, SeekFrom::Hole(data))?;
+    }
 }
 
 fn parent(path: &Path) -> &Path {
@@ -115,8 +130,12 @@ impl Disk for OsDisk {
                 .write(mode != OpenMode::Read)
                 .create_new(mode == OpenMode::Create)
                 .open(&path)?;
-            if mode == OpenMode::Create {
-                sync_folder(parent(&path))?;
+            match mode {
+                OpenMode::Create => sync_folder(parent(&path))?,
+                // What is written was just written; reading ahead over reserved space would only fill the page cache
+                // with zeros, which then look like data (see `data_end`).
+                OpenMode::Write => rustix::fs::fadvise(&file, 0, None, Advice::Random)?,
+                OpenMode::Read => {}
             }
             Ok(Arc::new(OsFile(Arc::new(file))) as Arc<dyn File>)
         })
@@ -203,6 +222,11 @@ impl File for OsFile {
         blocking(move || Ok(file.metadata()?.len())).await
     }
 
+    async fn data_end(&self) -> io::Result<u64> {
+        let file = Arc::clone(&self.0);
+        blocking(move || data_end(&file)).await
+    }
+
     async fn allocate(&self, bytes: u64) -> io::Result<()> {
         let file = Arc::clone(&self.0);
         blocking(move || {
@@ -223,5 +247,24 @@ impl File for OsFile {
             file.sync_all()
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn beyond_the_data_there_are_zeros() {
+        let path = std::env::temp_dir().join(format!("klamm-env-data-end-{}", std::process::id()));
+        let _ = fs::remove_file(&path);
+        let file = OsDisk.open(&path, OpenMode::Create).await.unwrap();
+        file.allocate(8 << 20).await.unwrap();
+        file.write_at(0, &mut [IoSlice::new(&[7; 5000])]).unwrap();
+        let end = file.data_end().await.unwrap();
+        assert!((5000..=8 << 20).contains(&end), "{end}");
+        let rest = file.read_at(end, 8 << 20).await.unwrap();
+        assert!(rest.iter().all(|byte| *byte == 0) && rest.len() as u64 == (8 << 20) - end);
+        fs::remove_file(&path).unwrap();
     }
 }

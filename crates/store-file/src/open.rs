@@ -70,6 +70,8 @@ struct Candidate {
     /// Kept open only if it is not sealed: there may be thousands of files.
     handle: Option<Arc<dyn File>>,
     size: u64,
+    /// From here on there are only zeros.
+    data_end: u64,
     trailer: Option<Trailer>,
     /// It seems to have a trailer, but that is not valid.
     bad_trailer: bool,
@@ -100,7 +102,7 @@ impl FileStore {
         for (number, file) in files.iter().enumerate() {
             let following = files.get(number + 1).map(|file| file.first);
             let mut keys = Keys::default();
-            let limit = file.trailer.as_ref().map_or(file.size, |trailer| trailer.entries_end);
+            let limit = file.trailer.as_ref().map_or(file.data_end, |trailer| trailer.entries_end);
             let slots_end = file.trailer.as_ref().map(|trailer| trailer.slots.end).or(following);
 
             let mut end = limit;
@@ -218,8 +220,11 @@ async fn look(
 ) -> Result<Candidate, OpenError> {
     let file = disk.open(&path, OpenMode::Write).await.map_err(OpenError::io("open", &path))?;
     let size = file.size().await.map_err(OpenError::io("read the size of", &path))?;
+    let data_end = file.data_end().await.map_err(OpenError::io("find the end of", &path))?;
+    let data_end = data_end.max(FILE_HEADER_BYTES as u64);
     let (mut trailer, mut bad_trailer) = (None, false);
-    if size >= (FILE_HEADER_BYTES + TRAILER_BYTES) as u64 {
+    // A trailer lies at the end of the data; looking for it in reserved space would make that look like data.
+    if size >= (FILE_HEADER_BYTES + TRAILER_BYTES) as u64 && data_end > size - TRAILER_BYTES as u64 {
         let at = size - TRAILER_BYTES as u64;
         let bytes = file.read_at(at, TRAILER_BYTES).await.map_err(OpenError::io("read", &path))?;
         match Trailer::decode(&bytes, size) {
@@ -245,7 +250,7 @@ async fn look(
         }
     }
     let handle = trailer.is_none().then_some(file);
-    Ok(Candidate { first, path, handle, size, trailer, bad_trailer })
+    Ok(Candidate { first, path, handle, size, data_end, trailer, bad_trailer })
 }
 
 /// Every slot from the head marker on has a file that it may be in.
