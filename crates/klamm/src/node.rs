@@ -41,7 +41,9 @@ pub enum StartError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// A shard can't be loaded.
-    #[error("shard {shard} of {data} can't be loaded: {why}")]
+    #[error(
+        "shard {shard} of {data} can't be loaded: {why}; restore the folder from a copy, or begin anew with another --data"
+    )]
     Shard {
         /// The shard.
         shard: ShardId,
