@@ -18,10 +18,16 @@ pub enum Tool {
     KafkaPython,
     /// confluent-kafka: the newest librdkafka.
     Confluent,
+    /// aiokafka: asyncio, its own codec.
+    Aiokafka,
     /// kafkajs: old, non-flexible versions of the protocol.
     Kafkajs,
     /// Kafka's own client.
     Java,
+    /// franz-go: Go.
+    FranzGo,
+    /// sarama: Go, the older one.
+    Sarama,
     /// Debian's kcat: an old librdkafka.
     Kcat,
     /// kafka-console-producer.
@@ -34,15 +40,26 @@ pub enum Tool {
 
 impl Tool {
     /// Those that take commands ([`crate::Client`]).
-    pub const CLIENTS: [Tool; 4] = [Tool::KafkaPython, Tool::Confluent, Tool::Kafkajs, Tool::Java];
+    pub const CLIENTS: [Tool; 7] = [
+        Tool::KafkaPython,
+        Tool::Confluent,
+        Tool::Aiokafka,
+        Tool::Kafkajs,
+        Tool::Java,
+        Tool::FranzGo,
+        Tool::Sarama,
+    ];
 
     /// How it is started: arguments are still to be added.
     pub fn command(self) -> Command {
         let name = match self {
             Tool::KafkaPython => "kafka-python",
             Tool::Confluent => "confluent",
+            Tool::Aiokafka => "aiokafka",
             Tool::Kafkajs => "kafkajs",
             Tool::Java => "java",
+            Tool::FranzGo => "franz-go",
+            Tool::Sarama => "sarama",
             Tool::Kcat => "kcat",
             Tool::ConsoleProducer => "console-producer",
             Tool::ConsoleConsumer => "console-consumer",

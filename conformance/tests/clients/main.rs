@@ -22,12 +22,24 @@ macro_rules! with_each_client {
             $check(klamm_conformance::Tool::Confluent);
         }
         #[test]
+        fn aiokafka() {
+            $check(klamm_conformance::Tool::Aiokafka);
+        }
+        #[test]
         fn kafkajs() {
             $check(klamm_conformance::Tool::Kafkajs);
         }
         #[test]
         fn java() {
             $check(klamm_conformance::Tool::Java);
+        }
+        #[test]
+        fn franz_go() {
+            $check(klamm_conformance::Tool::FranzGo);
+        }
+        #[test]
+        fn sarama() {
+            $check(klamm_conformance::Tool::Sarama);
         }
     };
 }
