@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
-use klamm_broker::{AllowClients, Answer, Broker, BrokerConfig, GroupShard, PartitionShard, Parts, Session};
+use klamm_broker::{
+    AllowClients, Answer, Broker, BrokerConfig, GroupShard, LogConfig, PartitionShard, Parts, Session,
+};
 use klamm_cluster::{Cluster, Command, ShardRole};
 use klamm_env::Env;
 use klamm_model::{Epoch, ShardId, StorageClass};
@@ -27,7 +29,7 @@ fn broker_config() -> BrokerConfig {
         auto_create_topics: false,
         partitions_default: 1,
         replication_factor_default: 1,
-        message_bytes_max: 2 << 20,
+        log: LogConfig { message_bytes_max: 2 << 20, ..LogConfig::default() },
         storage_class: StorageClass::Memory,
         producer_expiration_ms: 86_400_000,
         fetch_bytes_max: 64 << 20,

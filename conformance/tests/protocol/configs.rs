@@ -12,14 +12,14 @@ use klamm_protocol::{
 use crate::admin::until;
 use crate::pair;
 
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
-const SET: i8 = 0;
+pub(crate) const TOPIC: i8 = 2;
+pub(crate) const BROKER: i8 = 4;
+pub(crate) const SET: i8 = 0;
 const DELETE: i8 = 1;
 const APPEND: i8 = 2;
 const SUBTRACT: i8 = 3;
 
-fn describe(
+pub(crate) fn describe(
     raw: &mut Raw,
     version: i16,
     kind: i8,
@@ -71,7 +71,7 @@ fn change_as(
     (answer.error_code, answer.error_message.map(Into::into))
 }
 
-fn change(raw: &mut Raw, topic: &str, configs: &[(&str, i8, Option<&str>)]) -> Told {
+pub(crate) fn change(raw: &mut Raw, topic: &str, configs: &[(&str, i8, Option<&str>)]) -> Told {
     change_as(raw, 1, (TOPIC, topic), configs, false)
 }
 

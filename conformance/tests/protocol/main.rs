@@ -14,6 +14,7 @@ mod memory;
 mod pipelining;
 mod producing;
 mod restarts;
+mod retention;
 mod sessions;
 mod topics;
 mod versions;

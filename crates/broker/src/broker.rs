@@ -10,7 +10,8 @@ use klamm_protocol::{ErrorCode, Uuid};
 use klamm_shard::{Image, PartitionView, Partitions, Shard, ShardState};
 
 use crate::{
-    Authorizer, GroupShard, Setting, outbox::Outbox, producer_ids::ProducerIds, sessions::FetchSessions,
+    Authorizer, GroupShard, LogConfig, Setting, outbox::Outbox, producer_ids::ProducerIds,
+    sessions::FetchSessions,
 };
 
 /// What the handlers go by.
@@ -26,8 +27,8 @@ pub struct BrokerConfig {
     pub partitions_default: i32,
     /// Replicas of a topic that does not say.
     pub replication_factor_default: i16,
-    /// The largest batch of a topic that does not say, in bytes.
-    pub message_bytes_max: usize,
+    /// The records of topics that do not say.
+    pub log: LogConfig,
     /// The storage class of a topic that does not say.
     pub storage_class: StorageClass,
     /// How long a silent producer is remembered, in milliseconds.

@@ -43,10 +43,10 @@ pub enum ConfigType {
 pub struct Setting {
     /// Its name.
     pub name: &'static str,
-    /// Its value.
-    pub value: String,
-    /// What it is if nobody says.
-    pub default: String,
+    /// Its value; None for nothing.
+    pub value: Option<String>,
+    /// What it is if nobody says; None for nothing.
+    pub default: Option<String>,
     /// Whether somebody said so (a file, the environment, a flag).
     pub configured: bool,
     /// What its value is.
@@ -65,29 +65,44 @@ pub(crate) struct Row {
     pub(crate) source: i8,
     pub(crate) read_only: bool,
     pub(crate) sensitive: bool,
-    /// Name, value and source of what decides, the first that is there: `value` is that of the first.
-    pub(crate) synonyms: Vec<(&'static str, Option<String>, i8)>,
+    /// What decides, the first that is there.
+    pub(crate) synonyms: Vec<Synonym>,
     pub(crate) kind: ConfigType,
     pub(crate) doc: &'static str,
 }
 
-impl Setting {
-    /// What decides the value: the configured one, then the default.
-    pub(crate) fn layers(&self) -> Vec<(&'static str, Option<String>, i8)> {
-        let told = |value: String| Some(value).filter(|_| !self.sensitive);
-        let configured = self.configured.then(|| (self.name, told(self.value.clone()), SOURCE_BROKER));
-        let default = (self.name, told(self.default.clone()), SOURCE_DEFAULT);
-        configured.into_iter().chain([default]).collect()
-    }
+/// Name, value and source of what decides a value.
+pub(crate) type Synonym = (&'static str, Option<String>, i8);
 
-    fn row(&self) -> Row {
+/// Keys that stand in for each other, the first that has a value.
+const FAMILIES: [&[&str]; 1] = [&["log.retention.ms", "log.retention.minutes", "log.retention.hours"]];
+
+/// What decides the value of a broker's key, as Kafka tells it: what somebody said, then the defaults, of the key and of those
+/// that stand in for it; nothing while the key itself has no value.
+pub(crate) fn synonyms(settings: &[Setting], name: &str) -> Vec<Synonym> {
+    let family = FAMILIES.into_iter().find(|family| family.contains(&name)).unwrap_or_default();
+    let within = |setting: &&Setting| setting.name == name || family.contains(&setting.name);
+    let told = |setting: &Setting, value: &Option<String>, source| {
+        let value = value.clone()?;
+        Some((setting.name, Some(value).filter(|_| !setting.sensitive), source))
+    };
+    let configured = settings.iter().filter(within).filter(|setting| setting.configured);
+    let configured = configured.filter_map(|setting| told(setting, &setting.value, SOURCE_BROKER));
+    let defaults = settings.iter().filter(within);
+    let defaults = defaults.filter_map(|setting| told(setting, &setting.default, SOURCE_DEFAULT));
+    configured.chain(defaults).skip_while(|(other, ..)| *other != name).collect()
+}
+
+impl Setting {
+    fn row(&self, all: &[Setting]) -> Row {
+        let synonyms = synonyms(all, self.name);
         Row {
             name: self.name,
-            value: Some(self.value.clone()).filter(|_| !self.sensitive),
-            source: if self.configured { SOURCE_BROKER } else { SOURCE_DEFAULT },
+            value: self.value.clone().filter(|_| !self.sensitive),
+            source: synonyms.first().map_or(SOURCE_DEFAULT, |(_, _, source)| *source),
             read_only: true,
             sensitive: self.sensitive,
-            synonyms: self.layers(),
+            synonyms,
             kind: self.kind,
             doc: self.doc,
         }
@@ -97,7 +112,7 @@ impl Setting {
 impl Broker {
     /// The broker's own configuration.
     pub(crate) fn rows(&self) -> Vec<Row> {
-        self.config.settings.iter().map(Setting::row).collect()
+        self.config.settings.iter().map(|setting| setting.row(&self.config.settings)).collect()
     }
 
     /// Refuses a resource's name that is not this broker's id; `or` tells what else it could be.

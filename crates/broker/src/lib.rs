@@ -3,7 +3,7 @@
 //! Code map: [`Session::call`] takes a frame, [`api`] finds its handler, `handlers/NN_name.rs` answers. Handlers
 //! authorize, validate and translate between the protocol and the machines; the rules live in the machines.
 //! `topics` makes and deletes topics, `outbox` carries the cluster's effects to other shards, `sessions` keeps fetch
-//! sessions, `topic_config` knows the topic configurations, `alter` changes them, `configs` has what is told of any
+//! sessions, `retention` moves log starts, `topic_config` knows the topic configurations, `alter` changes them, `configs` has what is told of any
 //! configuration. Absent here: sockets, files, and any semantics of storage.
 
 mod alter;
@@ -17,6 +17,7 @@ mod groups;
 mod handlers;
 mod outbox;
 mod producer_ids;
+mod retention;
 mod session;
 mod sessions;
 mod topic_config;
@@ -27,4 +28,6 @@ pub use authorizer::{AllowClients, Authorizer, Operation, Principal, Resource};
 pub use broker::{Broker, BrokerConfig, PartitionShard, Parts};
 pub use configs::{ConfigType, Setting};
 pub use groups::GroupShard;
+pub use retention::Retention;
 pub use session::{Answer, Session};
+pub use topic_config::LogConfig;

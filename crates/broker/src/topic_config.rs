@@ -1,13 +1,19 @@
-//! Topic configurations: Kafka's names and defaults. All are known and checked for their form; which of them are
-//! obeyed yet is in `docs/skipped.md`.
+//! Topic configurations: Kafka's names and defaults. All are known and checked for their form; what of them is obeyed is
+//! read into a [`LogConfig`], and `docs/skipped.md` has the rest.
 
+mod log_config;
 mod table;
 
 use std::collections::BTreeMap;
 
 use klamm_model::StorageClass;
 
-use crate::configs::{ConfigType, Row, SOURCE_DEFAULT, SOURCE_TOPIC, Setting};
+use crate::{
+    BrokerConfig,
+    configs::{ConfigType, Row, SOURCE_DEFAULT, SOURCE_TOPIC, synonyms},
+};
+
+pub use log_config::LogConfig;
 
 use Form::{Bool, Float, Gzip, Int, Level, Long, OneOf, Replicas, SomeOf};
 use table::{CONFIGS, Config, STORAGE_CLASS};
@@ -148,20 +154,24 @@ pub(crate) fn check_fixed(
 pub(crate) fn rows(
     own: &BTreeMap<String, String>,
     class: StorageClass,
-    settings: &[Setting],
+    broker: &BrokerConfig,
 ) -> impl Iterator<Item = Row> {
     CONFIGS.iter().map(move |config| {
         let own = own.get(config.name).map(|value| (config.name, Some(value.clone()), SOURCE_TOPIC));
-        let setting = settings.iter().find(|setting| config.broker == Some(setting.name));
-        let below = match (setting, config.broker) {
-            (Some(setting), _) => setting.layers(),
-            (None, Some(broker)) => vec![(broker, Some(config.default.to_owned()), SOURCE_DEFAULT)],
-            (None, None) => Vec::new(),
+        let is_set = |key: &&str| broker.settings.iter().any(|setting| setting.name == *key);
+        let below = match config.broker {
+            Some(key) if is_set(&key) => synonyms(&broker.settings, key),
+            Some(key) => vec![(key, Some(config.default.to_owned()), SOURCE_DEFAULT)],
+            None => Vec::new(),
         };
         let synonyms: Vec<_> = own.into_iter().chain(below).collect();
-        let first = synonyms.first().cloned();
-        let (_, value, source) =
-            first.unwrap_or((config.name, Some(config.default.to_owned()), SOURCE_DEFAULT));
+        let (value, source) = match synonyms.first() {
+            Some((_, value, source)) => (value.clone(), *source),
+            None if config.name == "retention.ms" => {
+                (Some(broker.log.retention_ms.unwrap_or(-1).to_string()), SOURCE_DEFAULT)
+            }
+            None => (Some(config.default.to_owned()), SOURCE_DEFAULT),
+        };
         Row {
             name: config.name,
             // The broker's default may have changed since.
@@ -178,17 +188,7 @@ pub(crate) fn rows(
 
 /// The storage class.
 pub(crate) fn storage_class(own: &BTreeMap<String, String>, default: StorageClass) -> StorageClass {
-    own.get("klamm.storage.class").and_then(|name| StorageClass::parse(name.trim())).unwrap_or(default)
-}
-
-/// The largest batch, in bytes.
-pub(crate) fn message_bytes_max(own: &BTreeMap<String, String>, default: usize) -> usize {
-    number(own, "max.message.bytes").and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(default)
-}
-
-/// Whether records get the broker's time.
-pub(crate) fn append_time(own: &BTreeMap<String, String>) -> bool {
-    own.get("message.timestamp.type").is_some_and(|value| value.trim() == "LogAppendTime")
+    own.get(STORAGE_CLASS).and_then(|name| StorageClass::parse(name.trim())).unwrap_or(default)
 }
 
 #[cfg(test)]

@@ -127,8 +127,18 @@ impl Config {
         Ok(())
     }
 
-    /// What concerns two keys.
+    /// What concerns two keys, and what ranges don't say.
     fn check(&self) -> Result<(), ConfigError> {
+        let zeros = [
+            ("log.retention.ms", self.log_retention_ms == Some(0)),
+            ("log.retention.minutes", self.log_retention_minutes == Some(0)),
+            ("log.retention.hours", self.log_retention_hours == 0),
+            ("compression.gzip.level", self.compression_gzip_level == 0),
+        ];
+        if let Some((key, _)) = zeros.into_iter().find(|(_, zero)| *zero) {
+            let (expected, source) = ("-1, or 1 and above".to_owned(), self.sources.of(key).clone());
+            return Err(ConfigError::BadValue { key, value: "0".to_owned(), expected, source });
+        }
         if self.message_max_bytes > self.socket_request_max_bytes {
             return Err(ConfigError::Conflict {
                 key: "message.max.bytes",

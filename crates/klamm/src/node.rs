@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use klamm_broker::{
-    AllowClients, Broker, BrokerConfig, ConfigType, GroupShard, PartitionShard, Parts, Setting,
+    AllowClients, Broker, BrokerConfig, ConfigType, GroupShard, LogConfig, PartitionShard, Parts, Retention,
+    Setting,
 };
 use klamm_cluster::{Cluster, Command, ShardRole};
 use klamm_env::Env;
@@ -76,6 +77,7 @@ pub struct Klamm {
     cluster: Shard<Cluster>,
     shards: Vec<PartitionShard>,
     groups: GroupShard,
+    retention: Retention,
     failure: watch::Receiver<Option<String>>,
     /// Has the folder's lock until the end.
     stores: Stores,
@@ -119,7 +121,10 @@ impl Klamm {
         let service = Arc::new(KafkaService(Arc::clone(&broker)));
         let server = Server::start(listener, service, start.limits(), Arc::clone(&env.clock));
         let server = server.map_err(|error| StartError::Listen { address: config.listen.clone(), error })?;
-        Ok(Self { server, broker, cluster, shards: all, groups, failure: stores.failure(), stores })
+        let interval = Duration::from_millis(config.log_retention_check_interval_ms);
+        let retention = Retention::start(Arc::clone(&broker), interval);
+        let failure = stores.failure();
+        Ok(Self { server, broker, cluster, shards: all, groups, retention, failure, stores })
     }
 
     /// Where clients connect.
@@ -145,6 +150,7 @@ impl Klamm {
     /// Stops in good order: answers what is under way, makes it durable, closes.
     pub async fn stop(self) {
         self.server.shutdown(GRACE).await;
+        drop(self.retention);
         for shard in &self.shards {
             shard.shard.stop().await;
         }
@@ -209,6 +215,7 @@ impl Starting<'_> {
 
     fn broker(&self) -> BrokerConfig {
         let config = self.config;
+        let settings: Vec<_> = KEYS.iter().map(|key| self.setting(key)).collect();
         let advertised = config.advertised_address.as_deref().and_then(|address| address.rsplit_once(':'));
         BrokerConfig {
             id: config.node_id,
@@ -218,33 +225,29 @@ impl Starting<'_> {
             auto_create_topics: config.auto_create_topics_enable,
             partitions_default: config.num_partitions,
             replication_factor_default: config.default_replication_factor,
-            message_bytes_max: config.message_max_bytes,
+            log: LogConfig::of_broker(&settings),
             storage_class: config.klamm_storage_class,
             producer_expiration_ms: i64::try_from(config.producer_id_expiration_ms).unwrap_or(i64::MAX),
             fetch_bytes_max: config.fetch_max_bytes,
             fetch_sessions_max: config.max_incremental_fetch_session_cache_slots,
             data_folder: self.config.data.display().to_string(),
-            settings: KEYS.iter().map(|key| self.setting(key)).collect(),
+            settings,
         }
     }
 
     /// A key as clients are told of it.
     fn setting(&self, key: &Key) -> Setting {
-        let within_int = |max: i64| i32::try_from(max).is_ok();
-        let kind = match key.kind {
-            Kind::Bool => ConfigType::Boolean,
-            Kind::Int { max, .. } | Kind::Bytes { max, .. } if within_int(max) => ConfigType::Int,
-            Kind::Int { .. } | Kind::Bytes { .. } | Kind::Millis { .. } => ConfigType::Long,
-            Kind::Address | Kind::OptionalAddress | Kind::Folder | Kind::Word(_) | Kind::LogFilter => {
-                ConfigType::String
-            }
+        let told = |config: &Config| {
+            let value = config.get(key.name).unwrap_or_default();
+            let nothing = value.is_empty() && matches!(key.kind, Kind::Optional(_) | Kind::OptionalAddress);
+            (!nothing).then_some(value)
         };
         Setting {
             name: key.name,
-            value: self.config.get(key.name).unwrap_or_default(),
-            default: Config::default().get(key.name).unwrap_or_default(),
+            value: told(self.config),
+            default: told(&Config::default()),
             configured: *self.config.sources.of(key.name) != Source::Default,
-            kind,
+            kind: config_type(&key.kind),
             doc: key.doc(),
             sensitive: false,
         }
@@ -258,5 +261,20 @@ impl Starting<'_> {
             idle_max: Duration::from_millis(self.config.connections_max_idle_ms),
             ..Limits::default()
         }
+    }
+}
+
+/// What clients are told a value is.
+fn config_type(kind: &Kind) -> ConfigType {
+    let within_int = |max: i64| i32::try_from(max).is_ok();
+    match *kind {
+        Kind::Bool => ConfigType::Boolean,
+        Kind::Int { max, .. } | Kind::Bytes { max, .. } if within_int(max) => ConfigType::Int,
+        Kind::Int { .. } | Kind::Bytes { .. } | Kind::Millis { .. } => ConfigType::Long,
+        Kind::Words(_) => ConfigType::List,
+        Kind::Address | Kind::OptionalAddress | Kind::Folder | Kind::Word(_) | Kind::LogFilter => {
+            ConfigType::String
+        }
+        Kind::Optional(kind) => config_type(kind),
     }
 }

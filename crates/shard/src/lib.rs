@@ -22,7 +22,7 @@ mod view;
 pub use handle::{Ack, Shard, ShardError, ShardState};
 pub use image::{Image, ImageView};
 pub use partitions::{
-    Fetched, PartitionView, Partitions, PartitionsView, ReadError, TimestampQuery, Waiter, Watermarks,
+    Fetched, Keep, PartitionView, Partitions, PartitionsView, ReadError, TimestampQuery, Waiter, Watermarks,
 };
 pub use runtime::ShardConfig;
 pub use view::{Placed, Published, Served, View};

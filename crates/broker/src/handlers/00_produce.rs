@@ -13,7 +13,7 @@ use klamm_protocol::{
     ErrorCode, ProduceRequest, ProduceResponse, Records,
     produce::{PartitionProduceResponse, TopicProduceResponse},
 };
-use klamm_records::{DecompressCap, Limits, single, validate, validate_records};
+use klamm_records::{DecompressCap, Limits, TimestampType, single, validate, validate_records};
 use klamm_shard::{Ack, ShardError};
 
 use crate::{
@@ -21,7 +21,6 @@ use crate::{
     broker::PartitionShard,
     errors,
     session::{Incoming, Stop},
-    topic_config,
 };
 
 /// Memory: reserve the next block when fewer offsets than this are left.
@@ -124,9 +123,9 @@ fn admit(
     let Some(records) = records else {
         return Err((ErrorCode::INVALID_RECORD, "no records".to_owned()));
     };
-    let bytes_max = topic_config::message_bytes_max(&topic.configs, broker.config.message_bytes_max);
+    let log = broker.config.log.with(&topic.configs);
     let batch = single(&records.in_frame(&incoming.frame))
-        .and_then(|raw| validate(raw, &Limits::client(bytes_max)))
+        .and_then(|raw| validate(raw, &Limits::client(log.message_bytes_max)))
         .and_then(|batch| validate_records(&batch, false, DecompressCap::default()).map(|_| batch))
         .map_err(|error| (errors::of_batch(&error), error.to_string()))?;
     if batch.header().attributes.is_transactional() {
@@ -135,7 +134,7 @@ fn admit(
     let command = Command::Produce(Produce {
         partition: located.id,
         batch,
-        append_time: topic_config::append_time(&topic.configs),
+        append_time: log.timestamp_type == TimestampType::LogAppendTime,
         producer_expiration_ms: broker.config.producer_expiration_ms,
     });
     let shard = topic.partitions[index as usize].shard;

@@ -109,7 +109,7 @@ fn made<'a>(incoming: &Incoming, topic: CreatableTopic<'a>, new: &NewTopic) -> C
         config_source: row.source,
         is_sensitive: row.sensitive,
     };
-    let rows = topic_config::rows(&new.configs, new.class, &incoming.broker.config.settings);
+    let rows = topic_config::rows(&new.configs, new.class, &incoming.broker.config);
     CreatableTopicResult {
         name: topic.name,
         topic_id: Uuid(new.id.0),

@@ -75,7 +75,7 @@ fn rows(incoming: &Incoming, resource: &DescribeConfigsResource<'_>) -> Result<V
             klamm_model::TopicName::parse(name)
                 .map_err(|error| (ErrorCode::INVALID_TOPIC_EXCEPTION, error.to_string()))?;
             let topic = broker.topic(name, Uuid::ZERO).map_err(coded)?;
-            Ok(topic_config::rows(&topic.configs, topic.class, &broker.config.settings).collect())
+            Ok(topic_config::rows(&topic.configs, topic.class, &broker.config).collect())
         }
         BROKER | BROKER_LOGGER if !incoming.may(Operation::DescribeConfigs, Resource::Cluster) => {
             Err(coded(ErrorCode::CLUSTER_AUTHORIZATION_FAILED))

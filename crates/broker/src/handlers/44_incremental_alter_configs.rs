@@ -50,8 +50,7 @@ async fn change(
         |config: &AlterableConfig<'_>| config.value.is_none() && config.config_operation != DELETE;
     alter::check_keys(asked.configs.iter().map(|config| (&*config.name, valueless(config))))?;
     let topic = alter::topic(incoming, asked.resource_type, &asked.resource_name)?;
-    let rows: Vec<Row> =
-        topic_config::rows(&topic.configs, topic.class, &incoming.broker.config.settings).collect();
+    let rows: Vec<Row> = topic_config::rows(&topic.configs, topic.class, &incoming.broker.config).collect();
     let mut changes = Changes::new();
     for config in &asked.configs {
         let value = new_value(config, rows.iter().find(|row| row.name == config.name))?;

@@ -89,7 +89,7 @@ configs! {
     /// How many bytes of a partition are kept; -1 for no limit.
     "retention.bytes" = "-1", Long(i64::MIN), Some("log.retention.bytes");
     /// How long records are kept, in milliseconds; -1 for no limit.
-    "retention.ms" = "604800000", Long(-1), None;
+    "retention.ms" = "604800000", Long(-1), Some("log.retention.ms");
     /// The size of a segment of a partition's log.
     "segment.bytes" = "1073741824", Int(1 << 20), Some("log.segment.bytes");
     /// The size of a segment's index.

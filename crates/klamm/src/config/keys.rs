@@ -88,6 +88,38 @@ keys! {
     default_replication_factor: i16, "default.replication.factor" = "1", Kind::Int { min: 1, max: i16::MAX as i64 };
     /// The largest record batch.
     message_max_bytes: usize, "message.max.bytes" = "1048588", Kind::Bytes { min: 1024, max: INT_MAX };
+    /// How records are compressed; producer leaves them as they come.
+    compression_type: String, "compression.type" = "producer",
+        Kind::Word(&["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"]);
+    /// The level of gzip, if compression.type is gzip: 1 to 9, or -1 for its own default.
+    compression_gzip_level: i32, "compression.gzip.level" = "-1", Kind::Int { min: -1, max: 9 };
+    /// The level of lz4, if compression.type is lz4.
+    compression_lz4_level: i32, "compression.lz4.level" = "9", Kind::Int { min: 1, max: 17 };
+    /// The level of zstd, if compression.type is zstd.
+    compression_zstd_level: i32, "compression.zstd.level" = "3", Kind::Int { min: -131_072, max: 22 };
+    /// What happens to old records: delete (by age and size), compact, or both.
+    log_cleanup_policy: String, "log.cleanup.policy" = "delete", Kind::Words(&["delete", "compact"]);
+    /// How long records are kept; -1 for no limit. Nothing: log.retention.minutes says it.
+    log_retention_ms: Option<i64>, "log.retention.ms" = "", Kind::Optional(&Kind::Millis { min: -1, max: i64::MAX });
+    /// How long records are kept, in minutes; -1 for no limit. Nothing: log.retention.hours says it.
+    log_retention_minutes: Option<i64>, "log.retention.minutes" = "", Kind::Optional(&Kind::Int { min: -1, max: INT_MAX });
+    /// How long records are kept, in hours; -1 for no limit.
+    log_retention_hours: i32, "log.retention.hours" = "168", Kind::Int { min: -1, max: INT_MAX };
+    /// How many bytes of a partition are kept; -1 for no limit.
+    log_retention_bytes: i64, "log.retention.bytes" = "-1", Kind::Bytes { min: -1, max: i64::MAX };
+    /// How often partitions are looked at for records that are too old or too many.
+    log_retention_check_interval_ms: u64, "log.retention.check.interval.ms" = "300000", Kind::Millis { min: 1, max: MILLIS_MAX };
+    /// Whose time records have: CreateTime is the producer's, LogAppendTime the broker's.
+    log_message_timestamp_type: String, "log.message.timestamp.type" = "CreateTime",
+        Kind::Word(&["CreateTime", "LogAppendTime"]);
+    /// How far a record's time may be behind the broker's.
+    log_message_timestamp_before_max_ms: i64, "log.message.timestamp.before.max.ms" = "9223372036854775807",
+        Kind::Millis { min: 0, max: i64::MAX };
+    /// How far a record's time may be ahead of the broker's.
+    log_message_timestamp_after_max_ms: i64, "log.message.timestamp.after.max.ms" = "3600000",
+        Kind::Millis { min: 0, max: i64::MAX };
+    /// How many replicas must have a batch before an acks=all answer. There is one: above 1, acks=all is refused.
+    min_insync_replicas: i32, "min.insync.replicas" = "1", Kind::Int { min: 1, max: INT_MAX };
     /// The largest request. A connection that announces a larger one is closed.
     socket_request_max_bytes: usize, "socket.request.max.bytes" = "104857600", Kind::Bytes { min: 1024, max: INT_MAX };
     /// Connections in all. Further ones are closed at once.

@@ -59,6 +59,27 @@ fn later_layers_win_and_are_remembered() {
 }
 
 #[test]
+fn how_long_records_are_kept() {
+    let config =
+        load("log.retention.minutes = 5\nlog.retention.bytes = '1 GiB'", &[], &[("log.retention.ms", "7d")]);
+    let config = config.unwrap();
+    assert_eq!((config.log_retention_ms, config.log_retention_minutes), (Some(7 * 86_400_000), Some(5)));
+    assert_eq!((config.log_retention_hours, config.log_retention_bytes), (168, 1 << 30));
+    assert_eq!(load("", &[], &[("log.retention.ms", "")]).unwrap().log_retention_ms, None);
+    assert_eq!(load("", &[], &[("log.retention.ms", "-1")]).unwrap().log_retention_ms, Some(-1));
+    for key in ["log.retention.ms", "log.retention.minutes", "log.retention.hours", "compression.gzip.level"]
+    {
+        let why = refusal("", &[], &[(key, "0")]);
+        assert!(why.contains(key) && why.contains("-1, or 1 and above"), "{why}");
+    }
+    assert_eq!(
+        load("log.cleanup.policy = 'compact, delete'", &[], &[]).unwrap().log_cleanup_policy,
+        "compact, delete"
+    );
+    assert!(refusal("log.cleanup.policy = 'shred'", &[], &[]).contains("some of delete, compact"));
+}
+
+#[test]
 fn toml_in_all_its_forms() {
     for file in [
         "num.partitions = 3",

@@ -38,6 +38,10 @@ pub enum Kind {
     Folder,
     /// One of some words.
     Word(&'static [&'static str]),
+    /// Some of some words, with commas between.
+    Words(&'static [&'static str]),
+    /// Of another kind, or nothing.
+    Optional(&'static Kind),
     /// A log level, or levels by module.
     LogFilter,
 }
@@ -74,6 +78,11 @@ impl Kind {
             Self::OptionalAddress => keep(text.is_empty() || is_address(text, 1)),
             Self::Folder => keep(!text.is_empty() && !text.contains('\0')),
             Self::Word(words) => keep(words.contains(&text)),
+            Self::Words(words) => {
+                keep(text.is_empty() || text.split(',').all(|word| words.contains(&word.trim())))
+            }
+            Self::Optional(_) if text.is_empty() => Some(Value::Text(String::new())),
+            Self::Optional(kind) => kind.read(text),
             Self::LogFilter => keep(text.split(',').all(is_directive)),
         }
     }
@@ -142,6 +151,8 @@ impl fmt::Display for Kind {
             Self::OptionalAddress => write!(f, "HOST:PORT with a port above 0, or nothing"),
             Self::Folder => write!(f, "the path of a folder"),
             Self::Word(words) => write!(f, "one of {}", words.join(", ")),
+            Self::Words(words) => write!(f, "some of {}, with commas between", words.join(", ")),
+            Self::Optional(kind) => write!(f, "{kind}, or nothing"),
             Self::LogFilter => write!(f, "one of {}, or module=level,…", LEVELS.join(", ")),
         }
     }
@@ -180,7 +191,21 @@ macro_rules! numbers {
     )*};
 }
 
-numbers!(i16, i32, u32, u64, usize);
+numbers!(i16, i32, i64, u32, u64, usize);
+
+impl Field for Option<i64> {
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Int(value) => Some(Some(value)),
+            Value::Text(text) => text.is_empty().then_some(None),
+            Value::Bool(_) => None,
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        self.map_or_else(|| Value::Text(String::new()), Value::Int)
+    }
+}
 
 impl Field for bool {
     fn from_value(value: Value) -> Option<Self> {

@@ -3,6 +3,7 @@
 
 mod partition;
 mod read;
+mod retention;
 mod view;
 mod waiters;
 
@@ -14,6 +15,7 @@ use parking_lot::RwLock;
 
 pub use partition::{PartitionView, Watermarks};
 pub use read::{Fetched, ReadError, TimestampQuery};
+pub use retention::Keep;
 pub use view::PartitionsView;
 pub use waiters::Waiter;
 

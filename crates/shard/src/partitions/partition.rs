@@ -10,7 +10,7 @@ use klamm_partition::{EpochStart, epochs};
 use klamm_store::{BatchAt, Extent, Place, SegmentId};
 use parking_lot::Mutex;
 
-use super::waiters::Waiters;
+use super::{retention::Edge, waiters::Waiters};
 use crate::Served;
 
 /// A partition's published state.
@@ -49,6 +49,8 @@ pub(super) struct State {
     pub(super) open: VecDeque<BatchAt>,
     /// The sealed ones, by segment.
     pub(super) extents: VecDeque<(SegmentId, Extent)>,
+    /// What retention found at the log's start.
+    pub(super) edge: Option<Edge>,
     /// The topic was deleted.
     pub(super) dropped: bool,
 }
@@ -78,6 +80,7 @@ impl PartitionView {
             tail: VecDeque::new(),
             open: VecDeque::new(),
             extents: VecDeque::new(),
+            edge: None,
             dropped: false,
         };
         Self { id, state: Mutex::new(state), waiters: Waiters::default() }
