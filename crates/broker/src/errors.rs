@@ -1,17 +1,34 @@
 //! From the machines' errors to Kafka's codes: the one place.
 
+use klamm_model::{InvalidTopicName, TOPIC_NAME_BYTES_MAX};
 use klamm_partition::{ProduceError, SequenceError};
 use klamm_protocol::ErrorCode;
 use klamm_records::{BatchError, ErrorClass};
 use klamm_shard::{ReadError, ShardError};
 
+/// What Kafka says of a name that no topic can have.
+pub(crate) fn of_name(name: &str, error: &InvalidTopicName) -> String {
+    let why = match error {
+        InvalidTopicName::Empty => "the empty string is not allowed".to_owned(),
+        InvalidTopicName::Dots => format!("'{name}' is not allowed"),
+        InvalidTopicName::TooLong => {
+            format!("the length of '{name}' is longer than the max allowed length {TOPIC_NAME_BYTES_MAX}")
+        }
+        InvalidTopicName::Character(_) => format!(
+            "'{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
+        ),
+    };
+    format!("Topic name is invalid: {why}")
+}
+
 /// A batch that is not fit to be appended.
 pub(crate) fn of_batch(error: &BatchError) -> ErrorCode {
     match error.class() {
+        // To Kafka, a batch that is cut is no batch, and an old format is no record: neither is worth a retry.
+        _ if matches!(error, BatchError::Truncated { .. }) => ErrorCode::INVALID_RECORD,
         ErrorClass::Corrupt => ErrorCode::CORRUPT_MESSAGE,
         ErrorClass::InvalidTimestamp => ErrorCode::INVALID_TIMESTAMP,
         ErrorClass::TooLarge => ErrorCode::MESSAGE_TOO_LARGE,
-        ErrorClass::UnsupportedFormat => ErrorCode::UNSUPPORTED_FOR_MESSAGE_FORMAT,
         ErrorClass::UnsupportedCodec => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
         _ => ErrorCode::INVALID_RECORD,
     }

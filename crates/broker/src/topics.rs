@@ -23,10 +23,10 @@ impl Broker {
         configs: BTreeMap<String, String>,
     ) -> Result<NewTopic, TopicError> {
         let name = TopicName::parse(name)
-            .map_err(|error| (ErrorCode::INVALID_TOPIC_EXCEPTION, format!("{error}")))?;
+            .map_err(|error| (ErrorCode::INVALID_TOPIC_EXCEPTION, errors::of_name(name, &error)))?;
         let partitions = if partitions == -1 { self.config.partitions_default } else { partitions };
         if partitions < 1 {
-            let why = "the number of partitions must be above 0, or -1 for the default".to_owned();
+            let why = "Number of partitions was set to an invalid non-positive value.".to_owned();
             return Err((ErrorCode::INVALID_PARTITIONS, why));
         }
         if partitions > PARTITIONS_MAX {
@@ -51,6 +51,22 @@ impl Broker {
                 "Unable to replicate the partition {factor} time(s): The target replication factor of {factor} \
                  cannot be reached because only 1 broker(s) are registered."
             )),
+        }
+    }
+
+    /// Whether a partition's replicas can be those brokers: there is one broker, so it alone.
+    pub(crate) fn check_assignment(&self, brokers: &[i32]) -> Result<(), TopicError> {
+        let refuse = |why: String| {
+            let why = format!("The manual partition assignment includes {why}");
+            Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, why))
+        };
+        if let Some(other) = brokers.iter().find(|broker| **broker != self.config.id) {
+            return refuse(format!("broker {other}, but no such broker is registered."));
+        }
+        match brokers.len() {
+            0 => refuse("an empty replica list.".to_owned()),
+            1 => Ok(()),
+            _ => refuse(format!("the broker {} more than once.", self.config.id)),
         }
     }
 

@@ -80,6 +80,10 @@ pub(crate) async fn handle<'a>(
             }
             partition_responses.push(response);
         }
+        // Kafka does not name a topic again of which no partition was named.
+        if partition_responses.is_empty() {
+            continue;
+        }
         responses.push(TopicProduceResponse {
             name: data.name,
             topic_id: data.topic_id,

@@ -93,12 +93,16 @@ pub(crate) async fn handle<'a>(
     }
 }
 
+/// What is said of partitions that are not there.
+const UNKNOWN: [ErrorCode; 2] = [ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, ErrorCode::UNKNOWN_TOPIC_ID];
+
 /// Nothing but a code. Versions that know no code but those of partitions get it there (as in Kafka, up to v12).
 fn refused<'a>(version: i16, request: &FetchRequest<'a>, error_code: ErrorCode) -> FetchResponse<'a> {
     let partition = |index| PartitionData {
         partition_index: index,
         error_code,
         high_watermark: -1,
+        aborted_transactions: Some(Vec::new()),
         records: Some(Records::default()),
         ..Default::default()
     };
@@ -185,7 +189,9 @@ fn respond<'a>(request: &FetchRequest<'a>, session_id: i32, outcomes: Vec<Outcom
             high_watermark: outcome.high_watermark,
             last_stable_offset: outcome.high_watermark,
             log_start_offset: outcome.log_start,
-            aborted_transactions: (request.isolation_level == 1).then(Vec::new),
+            // As Kafka: none are told where none were asked for, but of a partition that is not there.
+            aborted_transactions: (request.isolation_level == 1 || UNKNOWN.contains(&outcome.error))
+                .then(Vec::new),
             preferred_read_replica: -1,
             records: Some(Records::Segments(outcome.pieces)),
             ..Default::default()

@@ -1,7 +1,8 @@
 //! ListOffsets v1-11: by time, and -1 latest, -2 earliest, -3 of the largest timestamp (KIP-734), -4 earliest local
-//! (KIP-405), -5 latest tiered (KIP-1005). Nothing is tiered, so -5 finds nothing. Left out: -6.
+//! (KIP-405), -5 latest tiered (KIP-1005), -6 earliest still to be tiered (KIP-1023). Nothing is tiered: the last two
+//! find nothing.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use klamm_cluster::Topic;
 use klamm_protocol::{
@@ -24,6 +25,10 @@ const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
+const EARLIEST_PENDING_UPLOAD: i64 = -6;
+/// The first version that knows each of the special times.
+const SINCE: [(i64, i16); 4] =
+    [(MAX_TIMESTAMP, 7), (EARLIEST_LOCAL, 8), (LATEST_TIERED, 9), (EARLIEST_PENDING_UPLOAD, 11)];
 
 pub(crate) async fn handle<'a>(
     incoming: &Incoming,
@@ -36,10 +41,15 @@ pub(crate) async fn handle<'a>(
             _ if !may => Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
             found => found,
         };
-        let mut partitions = Vec::with_capacity(asked.partitions.len());
-        let mut seen = HashSet::new();
+        let mut times: HashMap<i32, usize> = HashMap::new();
+        asked.partitions.iter().for_each(|each| *times.entry(each.partition_index).or_default() += 1);
+        let mut partitions = Vec::with_capacity(times.len());
         for partition in &asked.partitions {
-            let twice = !seen.insert(partition.partition_index);
+            // A partition that is named twice is told once, as Kafka does.
+            let twice = match times.insert(partition.partition_index, 0) {
+                Some(0) => continue,
+                times => times > Some(1),
+            };
             let found = match &topic {
                 _ if request.replica_id >= 0
                     && !incoming.may(Operation::ClusterAction, Resource::Cluster) =>
@@ -58,6 +68,9 @@ pub(crate) async fn handle<'a>(
                 answer.leader_epoch = -1;
             }
             partitions.push(answer);
+        }
+        if partitions.is_empty() {
+            continue;
         }
         topics.push(ListOffsetsTopicResponse { name: asked.name, partitions });
     }
@@ -81,6 +94,9 @@ async fn find(
     asked: &ListOffsetsPartition,
 ) -> Result<ListOffsetsPartitionResponse, ErrorCode> {
     let located = incoming.broker.locate(Arc::clone(topic), asked.partition_index)?;
+    if SINCE.iter().any(|&(time, first)| asked.timestamp == time && incoming.version < first) {
+        return Err(ErrorCode::UNSUPPORTED_VERSION);
+    }
     let (view, epoch) = located.view(asked.current_leader_epoch)?;
     let answer = nothing(asked.partition_index);
     let marks = view.watermarks();
@@ -94,6 +110,7 @@ async fn find(
             return Ok(ListOffsetsPartitionResponse { offset: marks.log_start, leader_epoch, ..answer });
         }
         LATEST_TIERED => return Ok(answer),
+        EARLIEST_PENDING_UPLOAD => return Ok(answer),
         MAX_TIMESTAMP => TimestampQuery::Max,
         time if time >= 0 => TimestampQuery::AtOrAfter(time),
         _ => return Err(ErrorCode::UNSUPPORTED_VERSION),

@@ -1,7 +1,10 @@
 //! Metadata v0-13. Topics by name or id (KIP-516); auto-creation, done before the answer. The one broker leads all
 //! partitions; its address is the one by which this connection came, unless one is configured.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use klamm_cluster::Topic;
 use klamm_protocol::{
@@ -43,7 +46,12 @@ pub(crate) async fn handle<'a>(
         }
         Some(wanted) => {
             let mut topics = Vec::with_capacity(wanted.len());
+            let mut seen = BTreeSet::new();
             for topic in wanted {
+                // Kafka names a topic once, however often it was asked for.
+                if !seen.insert((topic.name.clone(), topic.topic_id)) {
+                    continue;
+                }
                 topics.push(match find(incoming, &topic, request.allow_auto_topic_creation).await {
                     Ok(topic) => describe(&topic),
                     Err(error_code) => MetadataResponseTopic {

@@ -67,25 +67,32 @@ async fn create(
 
 /// The number of partitions, from the count or from the assignments.
 fn partitions(incoming: &Incoming, topic: &CreatableTopic<'_>) -> Result<i32, TopicError> {
-    let id = incoming.broker.config.id;
     if topic.assignments.is_empty() {
         incoming.broker.check_replication(topic.replication_factor)?;
         return Ok(topic.num_partitions);
     }
-    if topic.num_partitions != -1 || topic.replication_factor != -1 {
-        let why = "with assignments, the numbers of partitions and replicas must be -1".to_owned();
-        return Err((ErrorCode::INVALID_REQUEST, why));
+    let set = |what: &str| {
+        let why = format!("A manual partition assignment was specified, but {what} was not set to -1.");
+        Err((ErrorCode::INVALID_REQUEST, why))
+    };
+    if topic.replication_factor != -1 {
+        return set("replication factor");
+    }
+    if topic.num_partitions != -1 {
+        return set("numPartitions");
     }
     let mut indexes: Vec<i32> =
         topic.assignments.iter().map(|assignment| assignment.partition_index).collect();
     indexes.sort_unstable();
-    if !indexes.iter().copied().eq(0..i32::try_from(indexes.len()).unwrap_or(i32::MAX)) {
-        let why = "the assigned partitions must be 0, 1, 2, … without gaps".to_owned();
-        return Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, why));
+    let refuse = |why: String| Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, why));
+    if let Some(twice) = indexes.windows(2).find(|two| two[0] == two[1]) {
+        return refuse(format!("Found multiple manual partition assignments for partition {}", twice[0]));
     }
-    if topic.assignments.iter().any(|assignment| assignment.broker_ids != [id]) {
-        let why = format!("each partition can be assigned to broker {id} only; there is no other");
-        return Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, why));
+    for assignment in &topic.assignments {
+        incoming.broker.check_assignment(&assignment.broker_ids)?;
+    }
+    if !indexes.iter().copied().eq(0..i32::try_from(indexes.len()).unwrap_or(i32::MAX)) {
+        return refuse("partitions should be a consecutive 0-based integer sequence".to_owned());
     }
     Ok(i32::try_from(indexes.len()).unwrap_or(i32::MAX))
 }

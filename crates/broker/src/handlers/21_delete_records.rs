@@ -1,5 +1,7 @@
 //! DeleteRecords v0-2 (KIP-107): the log's start moves; -1 deletes up to the high watermark.
 
+use std::collections::BTreeMap;
+
 use klamm_partition::{Command, MoveError, Reply};
 use klamm_protocol::{
     DeleteRecordsRequest, DeleteRecordsResponse, ErrorCode, Uuid,
@@ -21,8 +23,17 @@ pub(crate) async fn handle<'a>(
 ) -> Result<DeleteRecordsResponse<'a>, Stop> {
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
-        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        // Kafka keeps these in a map: of a partition that is named twice, the last word counts; a topic without any is
+        // not in the answer.
+        let mut asked_of = BTreeMap::new();
         for asked in topic.partitions {
+            asked_of.insert(asked.partition_index, asked);
+        }
+        if asked_of.is_empty() {
+            continue;
+        }
+        let mut partitions = Vec::with_capacity(asked_of.len());
+        for asked in asked_of.into_values() {
             let (low_watermark, error_code) =
                 match delete(incoming, &topic.name, asked.partition_index, asked.offset).await {
                     Ok(low_watermark) => (low_watermark, ErrorCode::NONE),

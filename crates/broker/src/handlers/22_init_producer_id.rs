@@ -15,6 +15,10 @@ pub(crate) async fn handle(
     let refuse = |error_code| {
         Ok(InitProducerIdResponse { error_code, producer_id: -1, producer_epoch: -1, ..Default::default() })
     };
+    // An id goes with an epoch, and neither is told by who has no id yet.
+    if (request.producer_id == -1) != (request.producer_epoch == -1) {
+        return refuse(ErrorCode::INVALID_REQUEST);
+    }
     match request.transactional_id.as_deref() {
         None => {}
         Some("") => return refuse(ErrorCode::INVALID_REQUEST),

@@ -1,5 +1,7 @@
 //! CreatePartitions v0-3 (KIP-195).
 
+use std::collections::HashMap;
+
 use klamm_cluster::{Command, Reply};
 use klamm_protocol::{
     CreatePartitionsRequest, CreatePartitionsResponse, ErrorCode, Uuid,
@@ -18,15 +20,24 @@ pub(crate) async fn handle<'a>(
     request: CreatePartitionsRequest<'a>,
 ) -> Result<CreatePartitionsResponse<'a>, Stop> {
     let mut results = Vec::with_capacity(request.topics.len());
-    let names: Vec<String> = request.topics.iter().map(|topic| topic.name.to_string()).collect();
+    let mut times: HashMap<String, usize> = HashMap::new();
+    request.topics.iter().for_each(|topic| *times.entry(topic.name.to_string()).or_default() += 1);
     for topic in request.topics {
-        let twice = names.iter().filter(|name| **name == topic.name).count() > 1;
-        let result = if twice {
+        let result = if times[&*topic.name] > 1 {
+            // Told once, as Kafka does.
+            if times.insert(topic.name.to_string(), usize::MAX) == Some(usize::MAX) {
+                continue;
+            }
             Err((ErrorCode::INVALID_REQUEST, "Duplicate topic name.".to_owned()))
         } else {
             grow(incoming, &topic, request.validate_only).await
         };
-        let (error_code, why) = result.err().map_or((ErrorCode::NONE, None), |(code, why)| (code, Some(why)));
+        let (error_code, why) = match result {
+            Ok(()) => (ErrorCode::NONE, None),
+            // Kafka says no more of a topic that is not there.
+            Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, _)) => (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None),
+            Err((code, why)) => (code, Some(why)),
+        };
         results.push(CreatePartitionsTopicResult {
             name: topic.name,
             error_code,
@@ -66,7 +77,6 @@ async fn grow(
         ));
     }
     if let Some(assignments) = &asked.assignments {
-        let id = broker.config.id;
         let more = asked.count - has;
         if assignments.len() != more as usize {
             let why = format!(
@@ -75,9 +85,8 @@ async fn grow(
             );
             return Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, why));
         }
-        if assignments.iter().any(|assignment| assignment.broker_ids != [id]) {
-            let why = format!("each partition can be assigned to broker {id} only; there is no other");
-            return Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, why));
+        for assignment in assignments {
+            broker.check_assignment(&assignment.broker_ids)?;
         }
     }
     if validate_only {

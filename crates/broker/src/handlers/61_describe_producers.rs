@@ -1,5 +1,6 @@
 //! DescribeProducers v0 (KIP-664): the producers that a partition remembers. None has a transaction.
 
+use klamm_model::TopicName;
 use klamm_partition::{Command, Reply};
 use klamm_protocol::{
     DescribeProducersRequest, DescribeProducersResponse, ErrorCode, Uuid,
@@ -21,11 +22,14 @@ pub(crate) async fn handle<'a>(
         let mut partitions = Vec::with_capacity(topic.partition_indexes.len());
         for index in topic.partition_indexes {
             let found = producers(incoming, &topic.name, index).await;
-            let error_code = *found.as_ref().err().unwrap_or(&ErrorCode::NONE);
+            let (error_code, error_message) = match found.as_ref().err() {
+                None => (ErrorCode::NONE, None),
+                Some((code, why)) => (*code, why.clone()),
+            };
             partitions.push(PartitionResponse {
                 partition_index: index,
                 error_code,
-                error_message: error_code.is_err().then(|| error_code.text().into()),
+                error_message: error_message.map(Into::into),
                 active_producers: found.unwrap_or_default(),
             });
         }
@@ -34,14 +38,24 @@ pub(crate) async fn handle<'a>(
     Ok(DescribeProducersResponse { topics, ..Default::default() })
 }
 
-async fn producers(incoming: &Incoming, name: &str, index: i32) -> Result<Vec<ProducerState>, ErrorCode> {
+/// The producers of a partition, or Kafka's code and text.
+async fn producers(
+    incoming: &Incoming,
+    name: &str,
+    index: i32,
+) -> Result<Vec<ProducerState>, (ErrorCode, Option<String>)> {
     if !incoming.may(Operation::Read, Resource::Topic(name)) {
-        return Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+        return Err((ErrorCode::TOPIC_AUTHORIZATION_FAILED, None));
     }
-    let located = incoming.broker.locate(incoming.broker.topic(name, Uuid::ZERO)?, index)?;
+    if let Err(error) = TopicName::parse(name) {
+        return Err((ErrorCode::INVALID_TOPIC_EXCEPTION, Some(errors::of_name(name, &error))));
+    }
+    let unknown = "This server does not host this topic-partition.".to_owned();
+    let topic = incoming.broker.topic(name, Uuid::ZERO).map_err(|code| (code, Some(unknown)))?;
+    let located = incoming.broker.locate(topic, index).map_err(|code| (code, None))?;
     let asked = located.shard.shard.ask(Command::DescribeProducers { partition: located.id }).await;
-    let Reply::Producers(Some(producers)) = asked.map_err(|error| errors::of_shard(&error))? else {
-        return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    let Reply::Producers(Some(producers)) = asked.map_err(|error| (errors::of_shard(&error), None))? else {
+        return Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None));
     };
     let state = |producer: klamm_partition::ProducerSummary| ProducerState {
         producer_id: producer.id,

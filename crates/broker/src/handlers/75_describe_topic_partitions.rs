@@ -56,7 +56,11 @@ pub(crate) async fn handle<'a>(
                 } else {
                     ErrorCode::TOPIC_AUTHORIZATION_FAILED
                 };
-                topics.push(error(name.clone(), unknown));
+                let of_unknown = unknown == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+                topics.push(DescribeTopicPartitionsResponseTopic {
+                    topic_authorized_operations: if of_unknown { TOPIC_OPERATIONS } else { NOT_ASKED },
+                    ..error(name.clone(), unknown)
+                });
                 continue;
             }
         };
