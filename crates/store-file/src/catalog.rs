@@ -1,5 +1,6 @@
 //! The files of a journal: which slots they have, where their entries end, where each entry is. Pure.
-//! Invariant: at most the last file is active; all others are complete, and some of these sealed.
+//! Invariants: at most the last file is active; all others are complete, and some of these sealed. The slots of merged
+//! segments nest in each other's, or have none in common; what nests in another one is replaced.
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
@@ -26,10 +27,11 @@ pub(crate) struct JournalFile {
     pub(crate) keys: Keys,
 }
 
-/// All files, by their first slots.
+/// All files, by their first slots, and all merged segments.
 #[derive(Default)]
 pub(crate) struct Catalog {
     files: BTreeMap<Slot, JournalFile>,
+    merged: BTreeMap<SegmentId, Trailer>,
 }
 
 impl Catalog {
@@ -68,8 +70,57 @@ impl Catalog {
         files.filter_map(|(first, file)| Some(first..file.slots_end?)).collect()
     }
 
-    /// Sealed files.
-    pub(crate) fn sealed(&self) -> Vec<(SegmentId, Trailer)> {
-        self.iter().filter_map(|(first, file)| Some((SegmentId(first.0), file.sealed.clone()?))).collect()
+    /// The trailer of a segment.
+    pub(crate) fn segment(&self, id: SegmentId) -> Option<&Trailer> {
+        match id.generation {
+            0 => self.files.get(&id.first)?.sealed.as_ref(),
+            _ => self.merged.get(&id),
+        }
+    }
+
+    /// Whether there is a file of this name, sealed or not.
+    pub(crate) fn has(&self, id: SegmentId) -> bool {
+        if id.generation == 0 { self.files.contains_key(&id.first) } else { self.merged.contains_key(&id) }
+    }
+
+    /// Takes a merged segment in; the segments whose slots it has are replaced by it.
+    pub(crate) fn merged(&mut self, id: SegmentId, trailer: Trailer) {
+        self.merged.insert(id, trailer);
+    }
+
+    /// Forgets a merged segment.
+    pub(crate) fn remove_merged(&mut self, id: SegmentId) -> Option<Trailer> {
+        self.merged.remove(&id)
+    }
+
+    /// All segments, sorted, each with whether it is replaced.
+    fn all(&self) -> Vec<(SegmentId, &Trailer, bool)> {
+        let sealed =
+            self.iter().filter_map(|(first, file)| Some((SegmentId::sealed(first), file.sealed.as_ref()?)));
+        let mut all: Vec<_> = sealed.chain(self.merged.iter().map(|(id, trailer)| (*id, trailer))).collect();
+        // The outermost of those that nest comes first.
+        all.sort_by_key(|(id, _)| (id.first, std::cmp::Reverse(id.generation)));
+        let mut covered = Slot(0);
+        all.into_iter()
+            .map(|(id, trailer)| {
+                let replaced = trailer.slots.end <= covered;
+                covered = covered.max(trailer.slots.end);
+                (id, trailer, replaced)
+            })
+            .collect()
+    }
+
+    /// Segments that no merged one replaced.
+    pub(crate) fn segments(&self) -> Vec<(SegmentId, Trailer)> {
+        let current = self.all().into_iter().filter(|(.., replaced)| !replaced);
+        current.map(|(id, trailer, _)| (id, trailer.clone())).collect()
+    }
+
+    /// Segments that a merged one replaced.
+    pub(crate) fn replaced(&self) -> Vec<SegmentId> {
+        if self.merged.is_empty() {
+            return Vec::new();
+        }
+        self.all().into_iter().filter(|(.., replaced)| *replaced).map(|(id, ..)| id).collect()
     }
 }

@@ -12,8 +12,9 @@ use klamm_model::ShardId;
 
 use crate::FolderError;
 
-/// The format of data folders that this release writes, and the newest that it reads.
-const FORMAT: u32 = 1;
+/// The format of data folders that this release writes, and the newest that it reads. 2: there may be merged segments,
+/// which a release of format 1 would not see. A folder of an older format is raised when it is opened.
+const FORMAT: u32 = 2;
 const FORMAT_PREFIX: &str = "klamm data format ";
 
 /// A data folder that this process has for itself.
@@ -40,6 +41,7 @@ impl DataFolder {
             let bytes = disk.read(&format).await.map_err(failed("read the format of"))?;
             match decode_format(&bytes) {
                 Ok(FORMAT) => {}
+                Ok(1..FORMAT) => write_format(disk, &format).await.map_err(failed("raise the format of"))?,
                 Ok(found) => return Err(FolderError::Newer { path: path.to_owned(), found, known: FORMAT }),
                 Err(what) => return Err(FolderError::Format { path: format, what }),
             }
@@ -47,8 +49,7 @@ impl DataFolder {
             let what = "the file is missing, yet there are shards; restore it from a backup".to_owned();
             return Err(FolderError::Format { path: format, what });
         } else {
-            let bytes = encode_format(FORMAT);
-            disk.replace(&format, bytes.as_bytes()).await.map_err(failed("write the format into"))?;
+            write_format(disk, &format).await.map_err(failed("write the format into"))?;
         }
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
@@ -75,6 +76,10 @@ impl DataFolder {
         shards.sort_unstable();
         Ok(shards)
     }
+}
+
+async fn write_format(disk: &Arc<dyn Disk>, path: &Path) -> io::Result<()> {
+    disk.replace(path, encode_format(FORMAT).as_bytes()).await
 }
 
 fn encode_format(version: u32) -> String {

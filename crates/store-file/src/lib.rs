@@ -1,13 +1,14 @@
 //! The file carrier: one shard's folder on a disk. A journal file gets a footer index when it is complete and *is* a
-//! segment from then on: data is written once.
+//! segment from then on: data is written once. Only what is left of segments is written anew, when they are merged.
 //!
 //! Code map: [`DataFolder`] is a broker's folder, its lock and its format; [`FileStore`] is a shard's. `format/` holds
 //! what is persisted, a file each. `open` and `scan` find what is there; `writer` takes puts; `flush` makes them
 //! durable, many with one `fdatasync`; `keeper` allocates ahead; `catalog` and `keys` are the disposable index;
-//! `driver`, `segments` and `snapshots` are the three traits of `klamm-store`; `read` fetches bytes.
+//! `driver`, `segments` and `snapshots` are the three traits of `klamm-store`; `merge` writes what is left of segments into one; `read` fetches
+//! bytes.
 //! Invariants: a file is named `<first slot>.log` only when its header is durable; an answer Ok is given only for what
 //! `sync_data` returned for; an error of a sync or of a write (but for a full disk) ends the process.
-//! `docs/adr/0003` says why.
+//! `docs/adr/0003` and `0008` say why.
 
 mod catalog;
 mod driver;
@@ -17,7 +18,9 @@ mod folder;
 mod format;
 mod keeper;
 mod keys;
+mod merge;
 mod open;
+mod open_merged;
 mod read;
 mod scan;
 mod segments;

@@ -1,12 +1,12 @@
 //! Finds what a folder holds. Sealed files below the head marker cost one read of their trailers; all others are
 //! scanned. After it the active file ends with zeros, and everything that was found is durable.
 
-use std::{ops::Range, path::Path, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, ops::Range, path::Path, path::PathBuf, sync::Arc};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use klamm_env::{Disk, File, OpenMode};
 use klamm_model::{ShardId, Slot};
-use klamm_store::{Carrier, Key, Segments, ShardStore, Snapshots};
+use klamm_store::{Carrier, Key, SegmentId, Segments, ShardStore, Snapshots};
 
 use crate::{
     Fatal, FileStore, OpenError, Options,
@@ -16,17 +16,19 @@ use crate::{
         FormatError,
         file_header::{self, FILE_HEADER_BYTES, FileHeader},
         head::{self, Heads},
+        name::{file_name, segment_id},
         trailer::{self, TRAILER_BYTES, Trailer},
     },
     keeper::create_spare,
     keys::Keys,
+    open_merged::open_merged,
     scan::{Scan, ScanError, entry_bytes, is_takeover, scan},
     store::Parts,
     writer::{Dirty, Writer},
 };
 
 /// Files that are looked at together.
-const FILES_AT_ONCE: usize = 16;
+pub(crate) const FILES_AT_ONCE: usize = 16;
 /// The smallest first file, on a full disk.
 const FIRST_FILE_BYTES_MIN: u64 = 512 << 10;
 
@@ -47,6 +49,10 @@ pub struct Report {
     pub files: usize,
     /// Those that are sealed.
     pub sealed: usize,
+    /// Merged segments.
+    pub merged: usize,
+    /// Segments that merged ones replaced: a crash came before they were deleted, and they are deleted now.
+    pub replaced: usize,
     /// Entries that were read and verified.
     pub entries: u64,
     /// Bytes at the end of the journal that were no entry: a write that a crash broke off. They are zeroed.
@@ -94,11 +100,19 @@ impl FileStore {
         }
         let heads = read_heads(&disk, folder).await?;
         let head = heads.last_key_value().map(|(slot, _)| *slot);
-        let files = candidates(&disk, &journal, shard).await?;
+        let ids = segment_ids(&disk, &journal, shard).await?;
+        let (merged, replaced) = open_merged(&disk, &journal, shard, head, &ids).await?;
+        let files = candidates(&disk, &journal, shard, ids.difference(&replaced)).await?;
         check_slots(&files, head, &journal)?;
 
-        let mut report = Report { files: files.len(), ..Report::default() };
+        let mut report = Report {
+            files: files.len(),
+            merged: merged.len(),
+            replaced: replaced.len(),
+            ..Report::default()
+        };
         let (mut catalog, mut active, mut next) = (Catalog::default(), None, Slot(0));
+        merged.into_iter().for_each(|(id, trailer)| catalog.merged(id, trailer));
         for (number, file) in files.iter().enumerate() {
             let following = files.get(number + 1).map(|file| file.first);
             let mut keys = Keys::default();
@@ -186,11 +200,35 @@ async fn read_heads(disk: &Arc<dyn Disk>, folder: &Path) -> Result<Heads, OpenEr
     head::decode(&bytes).map_err(|error| bad(path, 0, "the head marker", head::VERSION, error))
 }
 
-fn bad(path: PathBuf, position: u64, what: &'static str, known: u8, error: FormatError) -> OpenError {
+pub(crate) fn bad(
+    path: PathBuf,
+    position: u64,
+    what: &'static str,
+    known: u8,
+    error: FormatError,
+) -> OpenError {
     match error {
         FormatError::Newer(found) => OpenError::Newer { path, what, found, known },
         FormatError::Damaged(why) => OpenError::Damaged { path, position, what: format!("{what}: {why}") },
     }
+}
+
+/// The journal's files and the merged segments.
+async fn segment_ids(
+    disk: &Arc<dyn Disk>,
+    journal: &Path,
+    shard: ShardId,
+) -> Result<BTreeSet<SegmentId>, OpenError> {
+    let mut ids = BTreeSet::new();
+    for name in disk.list(journal).await.map_err(OpenError::io("list", journal))? {
+        match segment_id(&name) {
+            Some(id) => drop(ids.insert(id)),
+            None => {
+                tracing::warn!(shard = shard.0, "{}/{name} is not ours and is left alone", journal.display())
+            }
+        }
+    }
+    Ok(ids)
 }
 
 /// The journal's files, sorted, with the trailers of those that are sealed.
@@ -198,17 +236,11 @@ async fn candidates(
     disk: &Arc<dyn Disk>,
     journal: &Path,
     shard: ShardId,
+    ids: impl Iterator<Item = &SegmentId>,
 ) -> Result<Vec<Candidate>, OpenError> {
-    let mut looks = Vec::new();
-    for name in disk.list(journal).await.map_err(OpenError::io("list", journal))? {
-        let digits = name.strip_suffix(".log").filter(|digits| digits.len() == 20);
-        match digits.and_then(|digits| digits.parse().ok()) {
-            Some(first) => looks.push(look(Arc::clone(disk), journal.join(name), Slot(first), shard)),
-            None => {
-                tracing::warn!(shard = shard.0, "{}/{name} is not ours and is left alone", journal.display())
-            }
-        }
-    }
+    let files = ids.filter(|id| id.generation == 0);
+    let looks: Vec<_> =
+        files.map(|id| look(Arc::clone(disk), journal.join(file_name(*id)), id.first, shard)).collect();
     futures_util::stream::iter(looks).buffered(FILES_AT_ONCE).try_collect().await
 }
 

@@ -45,7 +45,7 @@ impl Weighter<(SegmentId, u64), Bytes> for BlockWeight {
 /// Open files and what was read of them.
 pub(crate) struct Reader {
     /// Most recently used first.
-    handles: Mutex<VecDeque<(Slot, Arc<dyn File>)>>,
+    handles: Mutex<VecDeque<(SegmentId, Arc<dyn File>)>>,
     handles_max: usize,
     ahead: Mutex<Option<Ahead>>,
     blocks: Blocks,
@@ -65,7 +65,7 @@ pub(crate) enum Missing {
 
 /// A batch to read.
 struct Want {
-    first: Slot,
+    id: SegmentId,
     position: u64,
     bytes: u64,
     number: usize,
@@ -95,20 +95,20 @@ impl Reader {
         }
     }
 
-    pub(crate) fn keep(&self, first: Slot, file: Arc<dyn File>) {
+    pub(crate) fn keep(&self, id: SegmentId, file: Arc<dyn File>) {
         let mut handles = self.handles.lock();
-        handles.retain(|(other, _)| *other != first);
-        handles.push_front((first, file));
+        handles.retain(|(other, _)| *other != id);
+        handles.push_front((id, file));
         handles.truncate(self.handles_max);
     }
 
-    pub(crate) fn forget(&self, first: Slot) {
-        self.handles.lock().retain(|(other, _)| *other != first);
+    pub(crate) fn forget(&self, id: SegmentId) {
+        self.handles.lock().retain(|(other, _)| *other != id);
     }
 
-    fn handle(&self, first: Slot) -> Option<Arc<dyn File>> {
+    fn handle(&self, id: SegmentId) -> Option<Arc<dyn File>> {
         let mut handles = self.handles.lock();
-        let at = handles.iter().position(|(other, _)| *other == first)?;
+        let at = handles.iter().position(|(other, _)| *other == id)?;
         let found = handles.remove(at)?;
         handles.push_front(found);
         handles.front().map(|(_, file)| Arc::clone(file))
@@ -117,27 +117,29 @@ impl Reader {
 
 impl FileStore {
     /// A file's handle, opened if need be.
-    pub(crate) async fn handle(&self, first: Slot) -> Result<Arc<dyn File>, Missing> {
-        match self.shared.catalog.lock().get(first) {
-            None => return Err(Missing::Gone),
-            Some(file) => {
-                if let Some(handle) = &file.handle {
-                    return Ok(Arc::clone(handle));
-                }
+    pub(crate) async fn handle(&self, id: SegmentId) -> Result<Arc<dyn File>, Missing> {
+        {
+            let catalog = self.shared.catalog.lock();
+            if !catalog.has(id) {
+                return Err(Missing::Gone);
+            }
+            let file = catalog.get(id.first).filter(|_| id.generation == 0);
+            if let Some(handle) = file.and_then(|file| file.handle.as_ref()) {
+                return Ok(Arc::clone(handle));
             }
         }
-        if let Some(handle) = self.reader.handle(first) {
+        if let Some(handle) = self.reader.handle(id) {
             return Ok(handle);
         }
-        let path = self.shared.path(first);
+        let path = self.shared.segment_path(id);
         let file =
             self.shared.disk.open(&path, OpenMode::Read).await.map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => Missing::Gone,
                 _ => Missing::Io(format!("cannot open {}: {error}", path.display())),
             })?;
-        self.reader.keep(first, Arc::clone(&file));
-        if self.shared.catalog.lock().get(first).is_none() {
-            self.reader.forget(first); // deleted meanwhile
+        self.reader.keep(id, Arc::clone(&file));
+        if !self.shared.catalog.lock().has(id) {
+            self.reader.forget(id); // deleted meanwhile
         }
         Ok(file)
     }
@@ -157,7 +159,7 @@ impl FileStore {
         {
             return Ok(ahead.bytes.slice(from as usize..(from + bytes) as usize));
         }
-        let file = self.handle(first).await?;
+        let file = self.handle(SegmentId::sealed(first)).await?;
         let want = if bytes > AHEAD_BYTES / 2 { bytes } else { AHEAD_BYTES.min(end - position) };
         let read = file.read_at(position, want as usize).await;
         let read = read.map_err(|error| {
@@ -180,10 +182,10 @@ impl FileStore {
             return Ok(block);
         }
         let bytes = footer::block_bytes(extent) as usize;
-        let file = self.handle(Slot(id.0)).await.map_err(|missing| segment_error(id, missing))?;
+        let file = self.handle(id).await.map_err(|missing| segment_error(id, missing))?;
         let block = file.read_at(extent.index_at, bytes).await;
         let block = block.map_err(|error| {
-            let path = self.shared.path(Slot(id.0));
+            let path = self.shared.segment_path(id);
             SegmentError::Io(format!("cannot read {} at byte {}: {error}", path.display(), extent.index_at))
         })?;
         footer::check_block(extent, &block).map_err(|error| SegmentError::Damaged {
@@ -197,13 +199,13 @@ impl FileStore {
     /// The bytes of batches, in the given order.
     pub(crate) async fn batches(&self, batches: &[BatchAt]) -> Result<Vec<Value>, SegmentError> {
         let mut wants = self.wants(batches)?;
-        wants.sort_unstable_by_key(|want| (want.first, want.position));
+        wants.sort_unstable_by_key(|want| (want.id, want.position));
         let mut groups: Vec<(u64, u64, Vec<Want>)> = Vec::new();
         for want in wants {
             let end = want.position + want.bytes;
             match groups.last_mut() {
                 Some((from, until, group))
-                    if group[0].first == want.first
+                    if group[0].id == want.id
                         && want.position <= *until + GAP_BYTES_MAX
                         && end.saturating_sub(*from) <= READ_BYTES_MAX =>
                 {
@@ -230,20 +232,21 @@ impl FileStore {
         let mut wants = Vec::with_capacity(batches.len());
         for (number, batch) in batches.iter().enumerate() {
             let bytes = u64::from(batch.bytes);
-            let (first, position) = match batch.place {
-                Place::Segment { id, position } => (Slot(id.0), position),
+            let (id, position) = match batch.place {
+                Place::Segment { id, position } => (id, position),
                 Place::Journal { key, at } => {
                     let found = catalog.find(key);
-                    let (first, found) = found.ok_or(SegmentError::Gone(SegmentId(key.slot.0)))?;
+                    let (first, found) = found.ok_or(SegmentError::Gone(SegmentId::sealed(key.slot)))?;
+                    let id = SegmentId::sealed(first);
                     let at = HEADER_BYTES as u64 + u64::from(at);
                     if at + bytes > u64::from(found.bytes) {
                         let what = format!("the entry of slot {} ends before the batch in it", key.slot);
-                        return Err(SegmentError::Damaged { id: SegmentId(first.0), what });
+                        return Err(SegmentError::Damaged { id, what });
                     }
-                    (first, found.position + at)
+                    (id, found.position + at)
                 }
             };
-            wants.push(Want { first, position, bytes, number });
+            wants.push(Want { id, position, bytes, number });
         }
         Ok(wants)
     }
@@ -254,14 +257,13 @@ impl FileStore {
         until: u64,
         group: Vec<Want>,
     ) -> Result<Vec<(usize, Bytes)>, SegmentError> {
-        let first = group[0].first;
-        let id = SegmentId(first.0);
-        let file = self.handle(first).await.map_err(|missing| segment_error(id, missing))?;
+        let id = group[0].id;
+        let file = self.handle(id).await.map_err(|missing| segment_error(id, missing))?;
         let read = file.read_at(from, (until - from) as usize).await;
         let bytes = read.map_err(|error| {
             SegmentError::Io(format!(
                 "cannot read {} at byte {from}: {error}",
-                self.shared.path(first).display()
+                self.shared.segment_path(id).display()
             ))
         })?;
         if bytes.len() as u64 != until - from {

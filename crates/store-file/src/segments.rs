@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use klamm_env::File;
 use klamm_model::{PartitionId, Slot};
 use klamm_store::{
-    BatchAt, Extent, Place, SegmentError, SegmentId, SegmentInfo, Segments, Value, entry::HEADER_BYTES,
+    BatchAt, Extent, Merge, Place, SegmentError, SegmentId, SegmentInfo, Segments, Value, entry::HEADER_BYTES,
 };
 use tokio::sync::oneshot;
 
@@ -58,7 +58,7 @@ impl Segments for FileStore {
         mut batches: Vec<(PartitionId, BatchAt)>,
     ) -> Result<SegmentInfo, SegmentError> {
         let _turn = self.seal_turn.lock().await;
-        let id = SegmentId(slots.start.0);
+        let id = SegmentId::sealed(slots.start);
         self.shared.durable().await.map_err(SegmentError::Io)?;
         let (file, entries_end) = self.place(id, &slots, &mut batches).await?;
         let (mut index, extents) = encode_blocks(entries_end, &batches);
@@ -69,6 +69,7 @@ impl Segments for FileStore {
         let trailer = Trailer {
             shard: self.shared.shard,
             slots: slots.clone(),
+            generation: 0,
             entries_end,
             directory_at,
             directory_bytes,
@@ -87,25 +88,21 @@ impl Segments for FileStore {
             sealed.sealed = Some(trailer);
             sealed.handle = None;
         }
-        self.reader.keep(slots.start, file);
+        self.reader.keep(id, file);
         self.shared.asked.notify_one();
         Ok(SegmentInfo { id, slots, bytes, extents })
     }
 
     async fn list(&self) -> Result<Vec<SegmentInfo>, SegmentError> {
-        let sealed = self.shared.catalog.lock().sealed();
-        let reads: Vec<_> = sealed.into_iter().map(|(id, trailer)| self.info(id, trailer)).collect();
+        let segments = self.shared.catalog.lock().segments();
+        let reads: Vec<_> = segments.into_iter().map(|(id, trailer)| self.info(id, trailer)).collect();
         let infos: Vec<Option<SegmentInfo>> =
             futures_util::stream::iter(reads).buffered(DIRECTORIES_AT_ONCE).try_collect().await?;
         Ok(infos.into_iter().flatten().collect())
     }
 
     async fn index(&self, id: SegmentId, extent: &Extent) -> Result<Vec<BatchAt>, SegmentError> {
-        let sealed = {
-            let catalog = self.shared.catalog.lock();
-            catalog.get(Slot(id.0)).is_some_and(|file| file.sealed.is_some())
-        };
-        if !sealed {
+        if self.shared.catalog.lock().segment(id).is_none() {
             return Err(SegmentError::Gone(id));
         }
         let block = self.block(id, extent).await?;
@@ -116,10 +113,21 @@ impl Segments for FileStore {
         self.batches(batches).await
     }
 
+    async fn merge(&self, merge: &Merge) -> Result<Option<SegmentInfo>, SegmentError> {
+        self.merge_segments(merge).await
+    }
+
+    fn replaced(&self) -> Vec<SegmentId> {
+        self.shared.catalog.lock().replaced()
+    }
+
     async fn delete(&self, id: SegmentId) -> Result<(), SegmentError> {
         let _turn = self.seal_turn.lock().await;
         self.shared.durable().await.map_err(SegmentError::Io)?;
-        let (first, head) = (Slot(id.0), self.shared.head_slot());
+        if id.generation > 0 {
+            return self.delete_merged(id).await;
+        }
+        let (first, head) = (id.first, self.shared.head_slot());
         let file = {
             let mut catalog = self.shared.catalog.lock();
             match catalog.get(first).map(|file| file.slots_end) {
@@ -131,7 +139,7 @@ impl Segments for FileStore {
                 }
             }
         };
-        self.reader.forget(first);
+        self.reader.forget(id);
         let path = self.shared.path(first);
         if let Err(error) = self.shared.disk.remove(&path).await {
             self.shared.catalog.lock().insert(first, file);
@@ -173,8 +181,7 @@ impl FileStore {
             let Place::Journal { key, at } = batch.place else {
                 return Err(SegmentError::Io(format!("a batch of {partition} is in a segment already")));
             };
-            let what =
-                || SegmentError::Io(format!("the entry of slot {} is not in the file {}", key.slot, id.0));
+            let what = || SegmentError::Io(format!("the entry of slot {} is not in the file {id}", key.slot));
             let found = file.keys.get(key).ok_or_else(what)?;
             let end = HEADER_BYTES as u64 + u64::from(at) + u64::from(batch.bytes);
             assert!(end <= u64::from(found.bytes), "a batch lies within its entry");
@@ -185,14 +192,18 @@ impl FileStore {
     }
 
     /// A segment's directory; None if it is deleted meanwhile.
-    async fn info(&self, id: SegmentId, trailer: Trailer) -> Result<Option<SegmentInfo>, SegmentError> {
-        let file = match self.handle(Slot(id.0)).await.map_err(|missing| segment_error(id, missing)) {
+    pub(crate) async fn info(
+        &self,
+        id: SegmentId,
+        trailer: Trailer,
+    ) -> Result<Option<SegmentInfo>, SegmentError> {
+        let file = match self.handle(id).await.map_err(|missing| segment_error(id, missing)) {
             Err(SegmentError::Gone(_)) => return Ok(None),
             other => other?,
         };
         let read = file.read_at(trailer.directory_at, trailer.directory_bytes as usize).await;
         let bytes = read.map_err(|error| {
-            SegmentError::Io(format!("cannot read {}: {error}", self.shared.path(Slot(id.0)).display()))
+            SegmentError::Io(format!("cannot read {}: {error}", self.shared.segment_path(id).display()))
         })?;
         let extents = decode_directory(&bytes)
             .map_err(|error| SegmentError::Damaged { id, what: error.text("its directory", 1) })?;

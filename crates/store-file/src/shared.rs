@@ -11,7 +11,7 @@ use std::{
 
 use klamm_env::Disk;
 use klamm_model::{ShardId, Slot};
-use klamm_store::Key;
+use klamm_store::{Key, SegmentId};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
@@ -19,7 +19,7 @@ use crate::{
     Fatal, Options,
     catalog::Catalog,
     error::is_full,
-    format::{file_header::FILE_HEADER_BYTES, head::Heads},
+    format::{file_header::FILE_HEADER_BYTES, head::Heads, name::file_name},
     writer::{After, Waiter, Writer},
 };
 
@@ -55,7 +55,12 @@ impl Shared {
 
     /// The file that begins with a slot.
     pub(crate) fn path(&self, first: Slot) -> PathBuf {
-        self.folder.join("journal").join(format!("{:020}.log", first.0))
+        self.segment_path(SegmentId::sealed(first))
+    }
+
+    /// The file of a segment.
+    pub(crate) fn segment_path(&self, id: SegmentId) -> PathBuf {
+        self.journal().join(file_name(id))
     }
 
     /// The highest head marker's slot: all below it is trimmed.

@@ -46,6 +46,7 @@ pub struct FileStore {
     pub(crate) head_turn: tokio::sync::Mutex<()>,
     pub(crate) seal_turn: tokio::sync::Mutex<()>,
     pub(crate) snapshot_turn: tokio::sync::Mutex<()>,
+    pub(crate) merge_turn: Arc<tokio::sync::Mutex<()>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -96,6 +97,7 @@ impl FileStore {
             head_turn: tokio::sync::Mutex::default(),
             seal_turn: tokio::sync::Mutex::default(),
             snapshot_turn: tokio::sync::Mutex::default(),
+            merge_turn: Arc::default(),
             tasks: Mutex::new(tasks),
         }
     }
@@ -114,6 +116,7 @@ impl FileStore {
             task.abort();
             let _ = task.await;
         }
+        drop(self.merge_turn.lock().await); // a merge that is being completed
     }
 }
 

@@ -3,7 +3,7 @@
 //! Code map: [`entry`] is the persisted form of a journal entry; [`Driver`] is what a carrier must offer
 //! (`put-if-absent | get | list | delete`); [`Carrier`] is the journal's logic over any driver, by the rules of
 //! `docs/adr/0002`; [`acquire`] is how an owner takes over. [`Segments`] and [`Snapshots`] hold what checkpoints
-//! need. [`memory`] implements all of it in memory; [`suite`] is the test that every carrier passes.
+//! need; [`Merge`] writes segments anew. [`memory`] implements all of it in memory; [`suite`] is the test that every carrier passes.
 
 mod acquire;
 mod carrier;
@@ -12,6 +12,7 @@ mod driver;
 pub mod entry;
 mod journal;
 pub mod memory;
+mod merge;
 mod segments;
 mod snapshots;
 pub mod suite;
@@ -21,6 +22,7 @@ pub use carrier::Carrier;
 pub use driver::{Driver, DriverError, Listing, Name, PutError, Value, Written, flatten, value_bytes};
 pub use entry::{Entry, EntryHash, EntryKind, Header, Key, Nonce};
 pub use journal::{AppendError, Head, Journal, ReadError, Tail, TrimError};
+pub use merge::{BatchCheck, Merge, MergeSink};
 pub use segments::{BatchAt, Extent, Place, SegmentError, SegmentId, SegmentInfo, Segments, extents};
 pub use snapshots::{SnapshotError, Snapshots};
 

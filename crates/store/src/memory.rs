@@ -12,8 +12,8 @@ use klamm_model::{PartitionId, ShardId, Slot};
 use parking_lot::Mutex;
 
 use crate::{
-    BatchAt, Carrier, Driver, DriverError, Extent, Listing, Name, PutError, SegmentError, SegmentId,
-    SegmentInfo, Segments, ShardStore, SnapshotError, Snapshots, Value, Written,
+    BatchAt, Carrier, Driver, DriverError, Extent, Listing, Merge, MergeSink, Name, PutError, SegmentError,
+    SegmentId, SegmentInfo, Segments, ShardStore, SnapshotError, Snapshots, Value, Written,
     entry::HEADER_BYTES,
     segments::{Place, extents},
     value_bytes,
@@ -143,7 +143,7 @@ impl Segments for MemoryStore {
             let what = format!("{slots:?} are not the slots of a complete, unsealed file");
             return Err(SegmentError::Io(what));
         }
-        let id = SegmentId(slots.start.0);
+        let id = SegmentId::sealed(slots.start);
         let (mut placed, mut bytes) = (Vec::new(), Vec::new());
         for (position, (_, batch)) in batches.iter().enumerate() {
             bytes.push(state.bytes_of(batch)?);
@@ -157,7 +157,9 @@ impl Segments for MemoryStore {
     }
 
     async fn list(&self) -> Result<Vec<SegmentInfo>, SegmentError> {
-        Ok(self.state.lock().segments.values().map(|segment| segment.info.clone()).collect())
+        let state = self.state.lock();
+        let current = state.segments.values().filter(|segment| !state.is_replaced(&segment.info));
+        Ok(current.map(|segment| segment.info.clone()).collect())
     }
 
     async fn index(&self, id: SegmentId, extent: &Extent) -> Result<Vec<BatchAt>, SegmentError> {
@@ -172,25 +174,97 @@ impl Segments for MemoryStore {
         batches.iter().map(|batch| state.bytes_of(batch)).collect()
     }
 
+    async fn merge(&self, merge: &Merge) -> Result<Option<SegmentInfo>, SegmentError> {
+        let inputs = self.state.lock().inputs(merge)?;
+        let mut sink = Sink { id: merge.output(), batches: Vec::new(), bytes: Vec::new() };
+        merge.copy(self, &inputs, &mut sink).await?;
+        if sink.batches.is_empty() {
+            return Ok(None);
+        }
+        let slots = inputs[0].slots.start..inputs[inputs.len() - 1].slots.end;
+        let bytes = sink.bytes.iter().map(|value| value_bytes(value) as u64).sum();
+        let info = SegmentInfo { id: sink.id, slots, bytes, extents: extents(&sink.batches) };
+        let batches = sink.batches.into_iter().map(|(_, batch)| batch).collect();
+        let segment = Segment { info: info.clone(), batches, bytes: sink.bytes };
+        let mut state = self.state.lock();
+        state.inputs(merge)?;
+        state.segments.insert(info.id, segment);
+        Ok(Some(info))
+    }
+
+    fn replaced(&self) -> Vec<SegmentId> {
+        let state = self.state.lock();
+        let replaced = state.segments.values().filter(|segment| state.is_replaced(&segment.info));
+        replaced.map(|segment| segment.info.id).collect()
+    }
+
     async fn delete(&self, id: SegmentId) -> Result<(), SegmentError> {
         let mut state = self.state.lock();
-        state.segments.remove(&id);
-        state.files.retain(|first| first.0 != id.0);
+        if state.segments.remove(&id).is_some() && id.generation == 0 {
+            state.files.retain(|first| *first != id.first);
+        }
+        Ok(())
+    }
+}
+
+/// Collects a merged segment.
+struct Sink {
+    id: SegmentId,
+    batches: Vec<(PartitionId, BatchAt)>,
+    bytes: Vec<Value>,
+}
+
+#[async_trait]
+impl MergeSink for Sink {
+    async fn put(
+        &mut self,
+        partition: PartitionId,
+        batches: &[BatchAt],
+        values: Vec<Bytes>,
+    ) -> Result<(), SegmentError> {
+        for (batch, value) in batches.iter().zip(values) {
+            let place = Place::Segment { id: self.id, position: self.bytes.len() as u64 };
+            self.batches.push((partition, BatchAt { place, ..*batch }));
+            self.bytes.push(vec![value]);
+        }
+        tokio::task::yield_now().await;
         Ok(())
     }
 }
 
 impl State {
+    /// Whether a merged segment has these slots, too.
+    fn is_replaced(&self, info: &SegmentInfo) -> bool {
+        let others = self.segments.range(..=SegmentId { generation: u32::MAX, ..info.id });
+        let mut newer = others.filter(|(id, _)| id.generation > info.id.generation);
+        newer.any(|(_, other)| other.info.slots.end >= info.slots.end)
+    }
+
+    /// The inputs of a merge, if they may be merged.
+    fn inputs(&self, merge: &Merge) -> Result<Vec<SegmentInfo>, SegmentError> {
+        let find =
+            |id| self.segments.get(id).map(|segment| segment.info.clone()).ok_or(SegmentError::Gone(*id));
+        let inputs: Vec<_> = merge.inputs.iter().map(find).collect::<Result<_, _>>()?;
+        let head = self.values.keys().rev().find_map(|name| match name {
+            Name::Head(slot) => Some(*slot),
+            Name::Entry(_) => None,
+        });
+        merge.check_inputs(&inputs, head.unwrap_or(Slot(0)))?;
+        Ok(inputs)
+    }
+
     fn unsealed(&self) -> Vec<Range<Slot>> {
         let ranges = self.files.windows(2).map(|pair| pair[0]..pair[1]);
-        ranges.filter(|slots| !self.segments.contains_key(&SegmentId(slots.start.0))).collect()
+        ranges.filter(|slots| !self.segments.contains_key(&SegmentId::sealed(slots.start))).collect()
     }
 
     fn bytes_of(&self, batch: &BatchAt) -> Result<Value, SegmentError> {
         match batch.place {
             Place::Journal { key, at } => {
-                let value =
-                    self.values.get(&Name::Entry(key)).ok_or(SegmentError::Gone(SegmentId(key.slot.0)))?;
+                let value = self
+                    .values
+                    .get(&Name::Entry(key))
+                    .ok_or(SegmentError::Gone(SegmentId::sealed(key.slot)))?;
                 Ok(slice(value, HEADER_BYTES + at as usize, batch.bytes as usize))
             }
             Place::Segment { id, position } => {

@@ -3,18 +3,41 @@
 //! positions here are a disposable index of this replica.
 //!
 //! A carrier's journal is written into *files* (or groups of entries); [`Segments::roll`] begins the next one, and a
-//! file that is complete and durable is sealed: it gets its index and is a segment from then on, written once.
+//! file that is complete and durable is sealed: it gets its index and is a segment from then on. Segments are written
+//! anew only by [`Segments::merge`], which leaves out what nobody needs any more.
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use async_trait::async_trait;
 use klamm_model::{Offset, PartitionId, Slot};
 
-use crate::{Key, Value};
+use crate::{Key, Merge, Value};
 
-/// A segment's name within its shard: the first slot of its file.
+/// A segment's name within its shard. A name is never used for other bytes: whoever holds a place in a segment that was
+/// replaced is told that it is gone, and looks again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SegmentId(pub u64);
+pub struct SegmentId {
+    /// The first of its slots.
+    pub first: Slot,
+    /// 0 for a sealed file; one more than its newest input for a merged segment.
+    pub generation: u32,
+}
+
+impl SegmentId {
+    /// The segment that the file from this slot on becomes.
+    pub fn sealed(first: Slot) -> Self {
+        Self { first, generation: 0 }
+    }
+}
+
+impl fmt::Display for SegmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.generation {
+            0 => write!(f, "{}", self.first),
+            generation => write!(f, "{}, merged {generation}", self.first),
+        }
+    }
+}
 
 /// Where the bytes of a batch are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,15 +109,15 @@ pub struct SegmentInfo {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SegmentError {
     /// Bytes that are not what was written.
-    #[error("segment {id:?} is damaged: {what}")]
+    #[error("segment {id} is damaged: {what}")]
     Damaged {
-        /// The segment, by its first slot.
+        /// The segment.
         id: SegmentId,
         /// What was found.
         what: String,
     },
     /// Deleted meanwhile.
-    #[error("segment {0:?} is gone")]
+    #[error("segment {0} is gone")]
     Gone(SegmentId),
     /// The store did not do it.
     #[error("the store did not answer: {0}")]
@@ -120,12 +143,18 @@ pub trait Segments: Send + Sync + 'static {
         slots: Range<Slot>,
         batches: Vec<(PartitionId, BatchAt)>,
     ) -> Result<SegmentInfo, SegmentError>;
-    /// All segments, sorted by id.
+    /// All segments, sorted by id, without those that a merge replaced: no two have a slot in common.
     async fn list(&self) -> Result<Vec<SegmentInfo>, SegmentError>;
     /// The batches of an extent, sorted by offset, each at a `Place::Segment`.
     async fn index(&self, id: SegmentId, extent: &Extent) -> Result<Vec<BatchAt>, SegmentError>;
     /// The bytes of batches, in the given order. Neighbours are read together where that pays.
     async fn read(&self, batches: &[BatchAt]) -> Result<Vec<Value>, SegmentError>;
+    /// Writes neighbouring segments, none of whose slots the journal needs any more, anew as one, with the batches that
+    /// are still needed. Durable when it returns; the inputs can be read until they are deleted. None, and nothing is
+    /// written, if no batch is needed. A crash before the end leaves the inputs, one after it the merged segment.
+    async fn merge(&self, merge: &Merge) -> Result<Option<SegmentInfo>, SegmentError>;
+    /// Segments that a merge replaced, which are to be deleted once nobody is sent to them any more.
+    fn replaced(&self) -> Vec<SegmentId>;
     /// Deletes a segment, none of whose slots the journal needs any more.
     async fn delete(&self, id: SegmentId) -> Result<(), SegmentError>;
 }

@@ -17,12 +17,13 @@
 //! async fn contract() { klamm_store::suite::journal::<Mine>().await }
 //! ```
 //! The suite builds [`Carrier`]s over the handles, all for one shard. Drivers over the driver (`faults`) hold puts and
-//! land them late, lose answers, and stop a call while others work. [`outcomes`] gives each scenario's result, so
+//! land them late, lose answers, and stop a call while others work. Drivers that keep segments pass [`segments`], too. [`outcomes`] gives each scenario's result, so
 //! that a test can plant a bug and see that the suite finds it.
 
 mod basics;
 mod damage;
 mod faults;
+mod merging;
 mod owner;
 mod races;
 mod random;
@@ -37,7 +38,7 @@ use klamm_model::ShardId;
 
 pub use faults::{Fate, Held, Lossy, Op};
 
-use crate::{Carrier, Driver, Name};
+use crate::{Carrier, Driver, Name, Segments};
 
 /// The shard of every journal in the suite.
 pub const SHARD: ShardId = ShardId(7);
@@ -94,9 +95,9 @@ pub struct Outcome {
 }
 
 macro_rules! scenarios {
-    ($($module:ident: $($scenario:ident)*;)*) => {
-        /// Runs every scenario, each on a fresh store, and says what came of it.
-        pub async fn outcomes<H: Harness>() -> Vec<Outcome> {
+    ($(#[$doc:meta])* $outcomes:ident[$($bound:tt)*] $($module:ident: $($scenario:ident)*;)*) => {
+        $(#[$doc])*
+        pub async fn $outcomes<H: $($bound)*>() -> Vec<Outcome> {
             let mut outcomes = Vec::new();
             $($(
                 let scenario = async { Box::pin($module::$scenario(H::fresh().await)).await };
@@ -111,6 +112,8 @@ macro_rules! scenarios {
 
 // One table: what is not here does not run (and is reported as dead code).
 scenarios! {
+    /// Runs every scenario of the journal, each on a fresh store, and says what came of it.
+    outcomes[Harness]
     basics: empty_journal append_read_tail reads_are_bounded large_entries handles_share_one_store many_in_flight
         put_if_absent_has_one_winner listings_are_sorted_and_exact deleted_reads_as_absent written_is_told;
     takeover: occupied_fences takeover_follows_the_last_entry late_puts_of_the_old_owner gap_in_flight
@@ -127,9 +130,25 @@ scenarios! {
     random: owners_crash_and_trim;
 }
 
-/// Runs every scenario; panics with all that failed.
+scenarios! {
+    /// Runs every scenario of segments, each on a fresh store, and says what came of it.
+    segment_outcomes[Harness<Driver: Segments>]
+    merging: needed_is_kept_and_the_rest_goes runs_are_sorted nothing_left_is_nothing_written
+        what_the_journal_needs_is_refused damage_is_not_copied merged_segments_merge_again over_a_gap
+        readers_race_with_merges;
+}
+
+/// Runs every scenario of the journal; panics with all that failed.
 pub async fn journal<H: Harness>() {
-    let outcomes = outcomes::<H>().await;
+    all_passed(&outcomes::<H>().await);
+}
+
+/// Runs every scenario of segments, for drivers that keep them; panics with all that failed.
+pub async fn segments<H: Harness<Driver: Segments>>() {
+    all_passed(&segment_outcomes::<H>().await);
+}
+
+fn all_passed(outcomes: &[Outcome]) {
     let failed: Vec<String> = outcomes
         .iter()
         .filter_map(|o| Some(format!("{}: {}", o.scenario, o.result.as_ref().err()?)))

@@ -37,3 +37,8 @@ impl Harness for Memory {
 async fn contract() {
     klamm_store::suite::journal::<Memory>().await;
 }
+
+#[tokio::test]
+async fn segments() {
+    klamm_store::suite::segments::<Memory>().await;
+}

@@ -109,7 +109,7 @@ impl Partitions {
             let intact = single(&bytes).and_then(|raw| validate(raw, &Limits::broker()));
             if !intact.is_ok_and(|valid| valid.header().base_offset == batch.base_offset) {
                 let what = format!("the batch at offset {} does not match its checksum", batch.base_offset);
-                let id = batch.segment().unwrap_or(klamm_store::SegmentId(0));
+                let id = batch.segment().unwrap_or(SegmentId::sealed(klamm_model::Slot(0)));
                 return Err(SegmentError::Damaged { id, what });
             }
             fetched.bytes += bytes.len();

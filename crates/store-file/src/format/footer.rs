@@ -135,12 +135,12 @@ pub(crate) fn decode_directory(bytes: &[u8]) -> Result<Vec<Extent>, FormatError>
 
 #[cfg(test)]
 mod tests {
-    use klamm_model::TopicId;
+    use klamm_model::{Slot, TopicId};
 
     use super::*;
 
     fn batch(topic: u8, base_offset: i64, position: u64) -> (PartitionId, BatchAt) {
-        let place = Place::Segment { id: SegmentId(7), position };
+        let place = Place::Segment { id: SegmentId::sealed(Slot(7)), position };
         let batch =
             BatchAt { base_offset, last_offset: base_offset + 4, max_timestamp: -1, place, bytes: 99 };
         (PartitionId { topic: TopicId([topic; 16]), index: 2 }, batch)
@@ -161,7 +161,7 @@ mod tests {
                 bad[bit / 8] ^= 1 << (bit % 8);
                 assert!(check_block(extent, &bad).is_err(), "bit {bit}");
             }
-            back.extend(decode_block(SegmentId(7), &block));
+            back.extend(decode_block(SegmentId::sealed(Slot(7)), &block));
         }
         assert_eq!(back, batches.map(|(_, batch)| batch));
 

@@ -5,6 +5,7 @@ pub(crate) mod chunk;
 pub(crate) mod file_header;
 pub(crate) mod footer;
 pub(crate) mod head;
+pub(crate) mod name;
 pub(crate) mod trailer;
 
 pub(crate) use klamm_store::entry::crc32c;

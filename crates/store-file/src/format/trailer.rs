@@ -1,5 +1,5 @@
-//! The last bytes of a sealed file, version 1. A file is sealed exactly if they are valid: everything before them was
-//! durable when they were written.
+//! The last bytes of a segment, version 1. A journal file is sealed exactly if they are valid: everything before them was
+//! durable when they were written. A merged segment has them always: it gets its name when all of it is durable.
 
 use std::ops::Range;
 
@@ -21,7 +21,9 @@ pub(crate) struct Trailer {
     pub(crate) shard: ShardId,
     /// The slots of the file.
     pub(crate) slots: Range<Slot>,
-    /// Where the entries end and the index blocks begin.
+    /// 0 for a journal file; of a merged segment its generation.
+    pub(crate) generation: u32,
+    /// Where the entries end and the index blocks begin. A merged segment has its blocks between the batches.
     pub(crate) entries_end: u64,
     /// Where the directory begins; it ends where the trailer begins.
     pub(crate) directory_at: u64,
@@ -49,7 +51,8 @@ impl Trailer {
         out.put_u64(self.entries_end);
         out.put_u64(self.directory_at);
         out.put_u64(self.directory_bytes);
-        out.put_bytes(0, 8);
+        out.put_u32(self.generation);
+        out.put_bytes(0, 4);
         close_frame(&mut out);
         out.try_into().expect("the fields add up to the trailer's size")
     }
@@ -64,6 +67,7 @@ impl Trailer {
             entries_end: body.get_u64(),
             directory_at: body.get_u64(),
             directory_bytes: body.get_u64(),
+            generation: body.get_u32(),
         };
         let end = trailer.directory_at.checked_add(trailer.directory_bytes);
         if end.and_then(|end| end.checked_add(TRAILER_BYTES as u64)) != Some(file_bytes)
@@ -85,6 +89,7 @@ mod tests {
         let trailer = Trailer {
             shard: ShardId(1),
             slots: Slot(5)..Slot(9),
+            generation: 3,
             entries_end: 1000,
             directory_at: 1500,
             directory_bytes: 300,

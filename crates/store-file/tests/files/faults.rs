@@ -124,7 +124,7 @@ async fn open(temp: &Temp) -> (Opened, Arc<Faults>, Messages) {
 }
 
 /// Polls once: what the future does before it waits is done.
-async fn start<T>(future: &mut Pin<Box<impl Future<Output = T>>>) -> Option<T> {
+pub(crate) async fn start<T>(future: &mut Pin<Box<impl Future<Output = T>>>) -> Option<T> {
     poll_fn(|context| match future.as_mut().poll(context) {
         Poll::Ready(value) => Poll::Ready(Some(value)),
         Poll::Pending => Poll::Ready(None),

@@ -19,16 +19,28 @@ async fn one_process_at_a_time() {
     assert_eq!(folder.shards(&disk()).await.unwrap(), [ShardId(2), ShardId(12)]);
     drop(folder);
     DataFolder::open(&disk(), &path).await.unwrap();
-    assert_eq!(std::fs::read_to_string(path.join("format")).unwrap(), "klamm data format 1\n");
+    assert_eq!(std::fs::read_to_string(path.join("format")).unwrap(), "klamm data format 2\n");
+}
+
+#[tokio::test]
+async fn an_older_format_is_raised() {
+    let temp = Temp::new();
+    std::fs::write(temp.path().join("format"), "klamm data format 1\n").unwrap();
+    std::fs::create_dir(temp.path().join("shard-0001")).unwrap();
+    for _ in 0..2 {
+        let folder = DataFolder::open(&disk(), temp.path()).await.unwrap();
+        assert_eq!(folder.shards(&disk()).await.unwrap(), [ShardId(1)]);
+        assert_eq!(std::fs::read_to_string(temp.path().join("format")).unwrap(), "klamm data format 2\n");
+    }
 }
 
 #[tokio::test]
 async fn other_formats_are_refused() {
     let temp = Temp::new();
     let open = async || DataFolder::open(&disk(), temp.path()).await.err().unwrap().to_string();
-    std::fs::write(temp.path().join("format"), "klamm data format 2\n").unwrap();
+    std::fs::write(temp.path().join("format"), "klamm data format 3\n").unwrap();
     let error = open().await;
-    assert!(error.contains("has format 2; this release reads formats up to 1"), "{error}");
+    assert!(error.contains("has format 3; this release reads formats up to 2"), "{error}");
     std::fs::write(temp.path().join("format"), "something else").unwrap();
     let error = open().await;
     assert!(error.contains("format is not a format file of Klamm"), "{error}");

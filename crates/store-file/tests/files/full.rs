@@ -57,7 +57,7 @@ async fn tmpfs_full_and_freed() {
     );
     // Free space: the first file goes, and the room comes back by itself.
     put_head(store, rolled).await.unwrap();
-    Segments::delete(&**store, SegmentId(0)).await.unwrap();
+    Segments::delete(&**store, SegmentId::sealed(Slot(0))).await.unwrap();
     let mut tries = 0;
     while store.room() < 200 << 10 {
         tries += 1;

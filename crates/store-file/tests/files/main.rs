@@ -5,6 +5,7 @@ mod crash;
 mod faults;
 mod folder;
 mod full;
+mod merge;
 mod seal;
 mod suite;
 mod temp;

@@ -130,7 +130,7 @@ async fn deleted_only_below_the_head() {
     assert_eq!(store.read(&index).await, Err(SegmentError::Gone(info.id)));
     let journal = Place::Journal { key: key(1, 3), at: 0 };
     let read = store.read(&[BatchAt { place: journal, ..index[0] }]).await;
-    assert_eq!(read, Err(SegmentError::Gone(SegmentId(3))));
+    assert_eq!(read, Err(SegmentError::Gone(SegmentId::sealed(Slot(3)))));
     assert_eq!((Segments::list(&**store).await.unwrap().len(), temp.logs().len()), (0, 1));
     opened.files.close().await;
     let opened = temp.open().await;
@@ -196,7 +196,10 @@ async fn a_damaged_index_is_said() {
     let opened = temp.open().await;
     opened.files.index(info.id, &info.extents[0]).await.unwrap();
     let read = opened.files.index(info.id, &info.extents[1]).await;
-    assert!(matches!(read, Err(SegmentError::Damaged { id: SegmentId(0), .. })), "{read:?}");
+    assert!(
+        matches!(read, Err(SegmentError::Damaged { id: SegmentId { first: Slot(0), generation: 0 }, .. })),
+        "{read:?}"
+    );
     opened.files.close().await;
     let mut bytes = sealed.clone();
     let at = sealed.len() - 64 - 20;
@@ -204,7 +207,10 @@ async fn a_damaged_index_is_said() {
     std::fs::write(&path, &bytes).unwrap();
     let opened = temp.open().await;
     let list = Segments::list(&*opened.files).await;
-    assert!(matches!(list, Err(SegmentError::Damaged { id: SegmentId(0), .. })), "{list:?}");
+    assert!(
+        matches!(list, Err(SegmentError::Damaged { id: SegmentId { first: Slot(0), generation: 0 }, .. })),
+        "{list:?}"
+    );
     // A trailer that broke off is written again; one that broke after the trim is damage.
     fill(&opened.files, 5..6).await;
     opened.files.close().await;
@@ -295,7 +301,7 @@ async fn readers_go_on_while_files_grow_roll_and_go() {
         store.seal(slots.clone(), batches).await.unwrap();
         if round > 2 {
             put_head(&store, round * 10 - 20).await.unwrap();
-            Segments::delete(&*store, SegmentId(round * 10 - 30)).await.unwrap();
+            Segments::delete(&*store, SegmentId::sealed(Slot(round * 10 - 30))).await.unwrap();
         }
     }
     assert!(reader.await.unwrap() > 100);

@@ -71,3 +71,8 @@ impl Harness for Files {
 async fn contract() {
     klamm_store::suite::journal::<Files>().await;
 }
+
+#[tokio::test]
+async fn segments() {
+    klamm_store::suite::segments::<Files>().await;
+}
