@@ -1,0 +1,345 @@
+//! Judges one partition. What is known: which value each offset had, where each value of an idempotent writer is, which
+//! offsets were acknowledged; the high watermark and the log start at each event; where consumers are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    Anomaly, Part, Poll, Value, Values,
+    numbers::{Highest, Numbers},
+};
+
+#[derive(Debug)]
+pub(crate) struct Partition {
+    part: Part,
+    writers: BTreeMap<u32, Writer>,
+    /// What is at each offset.
+    values: Numbers,
+    acked: BTreeMap<i64, i64>,
+    /// The end of what was acknowledged.
+    acked_end: Highest,
+    high_watermark: Highest,
+    log_start: Highest,
+    /// No record from here on may go.
+    trim_allowed: i64,
+    /// Where each consumer goes on.
+    positions: BTreeMap<u32, i64>,
+    deleting: bool,
+    last: Option<Last>,
+}
+
+/// A writer's values to this partition.
+#[derive(Debug, Default)]
+struct Writer {
+    plain: bool,
+    /// How many values were sent.
+    sent: u32,
+    /// The offset of each, twice; odd if it was only acknowledged and not read. Idempotent writers only.
+    offsets: Numbers,
+    /// Values that were refused. Idempotent writers only.
+    refused: BTreeSet<u32>,
+    /// Plain writers: how often each value was sent, less refusals; and where it is.
+    times: BTreeMap<u32, u32>,
+    places: BTreeMap<u32, BTreeSet<i64>>,
+}
+
+/// What the last read saw.
+#[derive(Debug, Default)]
+struct Last {
+    /// Ranges of offsets, by their beginnings.
+    read: Vec<(i64, i64)>,
+    high_watermark: Option<i64>,
+    values: Numbers,
+}
+
+impl Partition {
+    pub(crate) fn new(part: Part) -> Self {
+        Self {
+            part,
+            writers: BTreeMap::new(),
+            values: Numbers::default(),
+            acked: BTreeMap::new(),
+            acked_end: Highest::default(),
+            high_watermark: Highest::default(),
+            log_start: Highest::default(),
+            trim_allowed: 0,
+            positions: BTreeMap::new(),
+            deleting: false,
+            last: None,
+        }
+    }
+
+    pub(crate) fn sent(&mut self, values: &Values, plain: bool) {
+        let writer = self.writers.entry(values.writer).or_default();
+        writer.plain = plain;
+        writer.sent = writer.sent.max(values.first + values.count);
+        for number in values.first..values.first + values.count {
+            if plain {
+                *writer.times.entry(number).or_default() += 1;
+            } else {
+                writer.refused.remove(&number);
+            }
+        }
+    }
+
+    pub(crate) fn refused(&mut self, values: &Values) {
+        let Some(writer) = self.writers.get_mut(&values.writer) else { return };
+        for number in values.first..values.first + values.count {
+            if writer.plain {
+                let times = writer.times.entry(number).or_default();
+                *times = times.saturating_sub(1);
+            } else {
+                writer.refused.insert(number);
+            }
+        }
+    }
+
+    pub(crate) fn acked(&mut self, at: u64, values: &Values, offset: i64, found: &mut Vec<Anomaly>) {
+        self.neighbours(values, offset, found);
+        for (offset, number) in (offset..).zip(values.first..values.first + values.count) {
+            self.place(offset, Value { writer: values.writer, number }, false, found);
+        }
+        let end = offset + i64::from(values.count);
+        // Ranges that touch become one: in order of arrival they nearly always do.
+        let mut from = offset;
+        if let Some((before, before_end)) = self.acked.range(..=offset).next_back()
+            && *before_end >= offset
+        {
+            from = *before;
+        }
+        let so_far = self.acked.entry(from).or_insert(end);
+        *so_far = end.max(*so_far);
+        self.acked_end.at_least(at, end);
+    }
+
+    /// What was sent just before and just after must lie before and after.
+    fn neighbours(&self, values: &Values, offset: i64, found: &mut Vec<Anomaly>) {
+        let Some(writer) = self.writers.get(&values.writer).filter(|writer| !writer.plain) else { return };
+        let end = values.first + values.count;
+        let of = |number: u32| Value { writer: values.writer, number };
+        if let Some(before) = values.first.checked_sub(1)
+            && let Some(at) = writer.offset(before)
+            && at >= offset
+        {
+            let (first, second, part) = (of(before), of(values.first), self.part);
+            found.push(Anomaly::NonMonotonicSend { part, first, second, at, then: offset });
+        }
+        let at = offset + i64::from(values.count) - 1;
+        if let Some(then) = writer.offset(end).filter(|then| *then <= at) {
+            let (first, second, part) = (of(end - 1), of(end), self.part);
+            found.push(Anomaly::NonMonotonicSend { part, first, second, at, then });
+        }
+    }
+
+    /// A value is at an offset: it was read there, or acknowledged.
+    fn place(&mut self, offset: i64, value: Value, read: bool, found: &mut Vec<Anomaly>) {
+        let part = self.part;
+        let Ok(key) = u64::try_from(offset) else {
+            found.push(Anomaly::Phantom { part, offset, value });
+            return;
+        };
+        let Some(writer) = self.writers.get_mut(&value.writer).filter(|writer| value.number < writer.sent)
+        else {
+            found.push(Anomaly::Phantom { part, offset, value });
+            return;
+        };
+        let known = self.values.get(key).map(Value::unpacked);
+        match known {
+            None => {
+                self.values.put(key, value.packed());
+            }
+            Some(first) if first != value => {
+                found.push(Anomaly::OffsetReused { part, offset, first, second: value });
+            }
+            // The usual case of a second reader.
+            Some(_) if read && writer.plain => return,
+            Some(_) => {}
+        }
+        writer.place(part, offset, value, read, found);
+    }
+
+    pub(crate) fn seek(&mut self, consumer: u32) {
+        self.positions.remove(&consumer);
+    }
+
+    pub(crate) fn may_trim(&mut self, below: i64) {
+        self.trim_allowed = self.trim_allowed.max(below);
+    }
+
+    pub(crate) fn trimmed(&mut self, at: u64, log_start: i64, found: &mut Vec<Anomaly>) {
+        self.starts(log_start, found);
+        self.log_start.at_least(at, log_start);
+    }
+
+    fn starts(&self, log_start: i64, found: &mut Vec<Anomaly>) {
+        if log_start > self.trim_allowed {
+            let (part, allowed) = (self.part, self.trim_allowed);
+            found.push(Anomaly::LogStartTooFar { part, log_start, allowed });
+        }
+    }
+
+    pub(crate) fn deleting(&mut self) {
+        self.deleting = true;
+    }
+
+    pub(crate) fn polled(&mut self, at: u64, poll: &Poll, found: &mut Vec<Anomaly>) {
+        let part = self.part;
+        self.marks(at, poll, found);
+        let known_start = poll.begun.and_then(|begun| self.log_start.when(begun)).unwrap_or(0);
+        let position = self.positions.get(&poll.consumer).copied();
+        let mut next = poll.asked.or(position);
+        let mut before: Option<i64> = None;
+        let mut latest: Option<Value> = None;
+        for (offset, value) in poll.records.iter().copied() {
+            if let Some(first) = before.filter(|first| *first >= offset) {
+                found.push(Anomaly::NonMonotonicPollInternal { part, first, second: offset });
+            } else if let Some(expected) = next {
+                self.follows(poll, expected, offset, before.is_none(), found);
+            }
+            if let Some(high_watermark) = poll.high_watermark.filter(|end| *end <= offset) {
+                found.push(Anomaly::BeyondWatermark { part, offset, high_watermark });
+            }
+            let log_start = poll.log_start.unwrap_or(0).max(known_start);
+            if offset < log_start {
+                found.push(Anomaly::BelowLogStart { part, offset, log_start });
+            }
+            self.place(offset, value, true, found);
+            if let Some(first) = latest.filter(|first| first.writer == value.writer)
+                && value.number < first.number
+                && !self.writers.get(&value.writer).is_some_and(|writer| writer.plain)
+            {
+                found.push(Anomaly::OutOfOrder { part, offset, first, second: value });
+            }
+            (before, next, latest) = (Some(offset), Some(offset + 1), Some(value));
+        }
+        if let Some(next) = next {
+            self.positions.insert(poll.consumer, next);
+        }
+        if poll.last {
+            self.last.get_or_insert_default().saw(poll);
+        }
+    }
+
+    /// A record comes where another was expected.
+    fn follows(&self, poll: &Poll, expected: i64, got: i64, first: bool, found: &mut Vec<Anomaly>) {
+        let part = self.part;
+        if got > expected && got > self.trim_allowed {
+            found.push(Anomaly::PollSkip { part, expected: expected.max(self.trim_allowed), got });
+        }
+        if first && got < expected && poll.asked.is_none_or(|asked| got < asked) {
+            let consumer = poll.consumer;
+            found.push(Anomaly::NonMonotonicPollExternal { part, consumer, position: expected, got });
+        }
+    }
+
+    /// High watermark and log start as the answer tells them.
+    fn marks(&mut self, at: u64, poll: &Poll, found: &mut Vec<Anomaly>) {
+        let part = self.part;
+        if let Some(high_watermark) = poll.high_watermark {
+            let begun = poll.begun.unwrap_or(0);
+            if let Some(acked_end) = self.acked_end.when(begun).filter(|end| high_watermark < *end) {
+                found.push(Anomaly::Invisible { part, acked_end, high_watermark });
+            }
+            if let Some(from) = self.high_watermark.when(begun).filter(|from| high_watermark < *from) {
+                found.push(Anomaly::WatermarkBack { part, from, to: high_watermark });
+            }
+            self.high_watermark.at_least(at, high_watermark);
+        }
+        if let Some(log_start) = poll.log_start {
+            self.starts(log_start, found);
+            let begun = poll.begun.unwrap_or(0);
+            if let Some(from) = self.log_start.when(begun).filter(|from| log_start < *from) {
+                found.push(Anomaly::LogStartBack { part, from, to: log_start });
+            }
+            self.log_start.at_least(at, log_start);
+        }
+    }
+
+    pub(crate) fn finish(self, found: &mut Vec<Anomaly>) {
+        let part = self.part;
+        if self.deleting {
+            return;
+        }
+        // Without word of a log start, what was allowed to go may be gone.
+        let log_start = self.log_start.now().unwrap_or(self.trim_allowed);
+        let end = self.high_watermark.now().max(self.acked_end.now()).unwrap_or(0);
+        let last = self.last.unwrap_or_default();
+        let read = last.until(log_start);
+        let end = last.high_watermark.unwrap_or(end).max(log_start);
+        if read < end {
+            found.push(Anomaly::Unseen { part, read, end });
+        }
+        for (key, value) in self.values.iter() {
+            let offset = i64::try_from(key).expect("it was one");
+            if offset < log_start || last.values.get(key) == Some(value) {
+                continue;
+            }
+            let value = Value::unpacked(value);
+            let acked = self.acked.range(..=offset).next_back().is_some_and(|(_, end)| offset < *end);
+            found.push(match acked {
+                true => Anomaly::Lost { part, offset, value },
+                false => Anomaly::Vanished { part, offset, value },
+            });
+        }
+    }
+}
+
+impl Writer {
+    /// Where a value of an idempotent writer is.
+    fn offset(&self, number: u32) -> Option<i64> {
+        self.offsets.get(u64::from(number)).map(|twice| (twice / 2) as i64)
+    }
+
+    fn place(&mut self, part: Part, offset: i64, value: Value, read: bool, found: &mut Vec<Anomaly>) {
+        if self.plain {
+            let places = self.places.entry(value.number).or_default();
+            let first = places.first().copied();
+            let times = self.times.get(&value.number).copied().unwrap_or(0);
+            if places.insert(offset) && places.len() > times as usize {
+                found.push(Anomaly::Duplicate {
+                    part,
+                    value,
+                    first: first.unwrap_or(offset),
+                    second: offset,
+                });
+            }
+            return;
+        }
+        if self.refused.remove(&value.number) {
+            found.push(Anomaly::RefusedAndThere { part, offset, value });
+        }
+        let twice = offset as u64 * 2 + u64::from(!read);
+        let Some(known) = self.offsets.get(u64::from(value.number)) else {
+            self.offsets.put(u64::from(value.number), twice);
+            return;
+        };
+        let (first, was_read) = ((known / 2) as i64, known % 2 == 0);
+        if first == offset {
+            self.offsets.put(u64::from(value.number), twice.min(known));
+        } else if read && was_read {
+            found.push(Anomaly::Duplicate { part, value, first, second: offset });
+        } else {
+            let (acked, other) = if read { (first, offset) } else { (offset, first) };
+            found.push(Anomaly::InconsistentOffset { part, value, acked, other });
+        }
+    }
+}
+
+impl Last {
+    fn saw(&mut self, poll: &Poll) {
+        self.high_watermark = poll.high_watermark.or(self.high_watermark);
+        for (offset, value) in &poll.records {
+            if let Ok(key) = u64::try_from(*offset) {
+                self.values.put(key, value.packed());
+            }
+            match self.read.last_mut() {
+                Some((_, end)) if *end == *offset => *end += 1,
+                _ => self.read.push((*offset, *offset + 1)),
+            }
+        }
+    }
+
+    /// How far it came, from an offset on.
+    fn until(&self, from: i64) -> i64 {
+        self.read.iter().map(|(_, end)| *end).max().unwrap_or(from).max(from)
+    }
+}
