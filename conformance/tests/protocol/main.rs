@@ -11,6 +11,7 @@ mod fetching;
 mod groups;
 mod listing;
 mod memory;
+mod obeyed;
 mod pipelining;
 mod producing;
 mod restarts;

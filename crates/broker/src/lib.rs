@@ -2,10 +2,11 @@
 //!
 //! Code map: [`Session::call`] takes a frame, [`api`] finds its handler, `handlers/NN_name.rs` answers. Handlers
 //! authorize, validate and translate between the protocol and the machines; the rules live in the machines.
-//! `topics` makes and deletes topics, `outbox` carries the cluster's effects to other shards, `sessions` keeps fetch
-//! sessions, `retention` moves log starts, `topic_config` knows the topic configurations, `alter` changes them, `configs` has what is told of any
+//! `topics` makes and deletes topics, `outbox` carries the cluster's effects to other shards, `admission` judges batches,
+//! `sessions` keeps fetch sessions, `retention` moves log starts, `topic_config` knows the topic configurations, `alter` changes them, `configs` has what is told of any
 //! configuration. Absent here: sockets, files, and any semantics of storage.
 
+mod admission;
 mod alter;
 mod api;
 mod authorizer;

@@ -147,8 +147,9 @@ fn print_ours() {
     let mut recompressed =
         validate(single(&ours(Codec::None, true).build().unwrap()).unwrap(), &Limits::broker()).unwrap();
     for codec in [Codec::Lz4, Codec::Zstd, Codec::Snappy] {
-        let cap = DecompressCap::default();
-        recompressed = recompress(&recompressed, Compression::of(codec), cap, &Limits::broker()).unwrap();
+        let plain =
+            decompress(recompressed.codec(), &recompressed.payload(), DecompressCap::default()).unwrap();
+        recompressed = recompress(&recompressed, &plain, Compression::of(codec), &Limits::broker()).unwrap();
         let (head, rest) = PatchedHead::place(&recompressed, 7_000_000_000, 5);
         println!("append-time-{codec} {}", hex(&head.with_append_time(T + 99).join(&rest)));
     }

@@ -1,5 +1,5 @@
-//! Produce v3-13: acks 0, 1 and all; idempotent batches. Exactly one batch a partition, checked without decompressing.
-//! v13: topics by id. Left out: transactions, whose batches are refused.
+//! Produce v3-13: acks 0, 1 and all; idempotent batches. Exactly one batch a partition, checked as [`Admission`] says.
+//! v8: bad records one by one. v13: topics by id. Left out: transactions, whose batches are refused.
 //!
 //! Everything up to the shards' queues happens in the first poll, so batches of a connection keep their order.
 
@@ -11,12 +11,13 @@ use klamm_model::{PartitionId, ShardId, StorageClass};
 use klamm_partition::{Command, Produce, Produced, Reply};
 use klamm_protocol::{
     ErrorCode, ProduceRequest, ProduceResponse, Records,
-    produce::{PartitionProduceResponse, TopicProduceResponse},
+    produce::{BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse},
 };
-use klamm_records::{DecompressCap, Limits, TimestampType, single, validate, validate_records};
+use klamm_records::TimestampType;
 use klamm_shard::{Ack, ShardError};
 
 use crate::{
+    admission::{Admission, Refused},
     authorizer::{Operation, Resource},
     broker::PartitionShard,
     errors,
@@ -56,7 +57,7 @@ pub(crate) async fn handle<'a>(
         for partition in data.partition_data {
             let place = (responses.len(), partition_responses.len());
             let admitted = match (&refused, &topic) {
-                (Some(error), _) | (None, Err(error)) => Err((*error, String::new())),
+                (Some(error), _) | (None, Err(error)) => Err(refuse(*error, "")),
                 (None, Ok(topic)) => admit(incoming, topic, partition.index, partition.records.as_ref()),
             };
             let mut response = PartitionProduceResponse {
@@ -73,9 +74,10 @@ pub(crate) async fn handle<'a>(
                     group.commands.push(command);
                     group.places.push((place.0, place.1, id));
                 }
-                Err((error_code, why)) => {
-                    response.error_code = error_code;
+                Err(Refused { code, why, records }) => {
+                    response.error_code = code;
                     response.error_message = Some(why).filter(|why| !why.is_empty()).map(Into::into);
+                    response.record_errors = records.into_iter().map(bad_record).collect();
                 }
             }
             partition_responses.push(response);
@@ -115,25 +117,30 @@ pub(crate) async fn handle<'a>(
 
 type Admitted = (PartitionId, (ShardId, PartitionShard), Command);
 
+fn refuse(code: ErrorCode, why: &str) -> Refused {
+    Refused { code, why: why.to_owned(), records: Vec::new() }
+}
+
+fn bad_record<'a>((batch_index, why): (i32, String)) -> BatchIndexAndErrorMessage<'a> {
+    BatchIndexAndErrorMessage { batch_index, batch_index_error_message: Some(why.into()) }
+}
+
 /// Checks a batch, all but what only the partition's shard knows.
 fn admit(
     incoming: &Incoming,
     topic: &Arc<Topic>,
     index: i32,
     records: Option<&Records<'_>>,
-) -> Result<Admitted, (ErrorCode, String)> {
+) -> Result<Admitted, Refused> {
     let broker = &incoming.broker;
-    let located = broker.locate(Arc::clone(topic), index).map_err(|error| (error, String::new()))?;
-    let Some(records) = records else {
-        return Err((ErrorCode::INVALID_RECORD, "no records".to_owned()));
-    };
+    let located = broker.locate(Arc::clone(topic), index).map_err(|error| refuse(error, ""))?;
+    let Some(records) = records else { return Err(refuse(ErrorCode::INVALID_RECORD, "no records")) };
     let log = broker.config.log.with(&topic.configs);
-    let batch = single(&records.in_frame(&incoming.frame))
-        .and_then(|raw| validate(raw, &Limits::client(log.message_bytes_max)))
-        .and_then(|batch| validate_records(&batch, false, DecompressCap::default()).map(|_| batch))
-        .map_err(|error| (errors::of_batch(&error), error.to_string()))?;
+    let now_ms = broker.env.clock.wall_ms();
+    let admission = Admission { log: &log, topic: topic.name.as_str(), index, now_ms };
+    let batch = admission.admit(&records.in_frame(&incoming.frame))?;
     if batch.header().attributes.is_transactional() {
-        return Err((ErrorCode::INVALID_TXN_STATE, "transactions are not supported yet".to_owned()));
+        return Err(refuse(ErrorCode::INVALID_TXN_STATE, "transactions are not supported yet"));
     }
     let command = Command::Produce(Produce {
         partition: located.id,

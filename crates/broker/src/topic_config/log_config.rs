@@ -30,8 +30,6 @@ pub struct LogConfig {
     pub timestamp_before_max_ms: i64,
     /// How far a record's time may be ahead of the broker's, in milliseconds (`message.timestamp.after.max.ms`).
     pub timestamp_after_max_ms: i64,
-    /// How many replicas must have a batch before an acks=all answer (`min.insync.replicas`).
-    pub min_insync_replicas: i32,
     /// How long records are kept, in milliseconds; None for no limit (`retention.ms`).
     pub retention_ms: Option<i64>,
     /// How many bytes are kept; None for no limit (`retention.bytes`).
@@ -52,7 +50,6 @@ impl Default for LogConfig {
             timestamp_type: TimestampType::CreateTime,
             timestamp_before_max_ms: 0,
             timestamp_after_max_ms: 0,
-            min_insync_replicas: 1,
             retention_ms: None,
             retention_bytes: None,
         };
@@ -124,7 +121,6 @@ impl LogConfig {
             }
             "message.timestamp.before.max.ms" => read(&mut self.timestamp_before_max_ms, long()),
             "message.timestamp.after.max.ms" => read(&mut self.timestamp_after_max_ms, long()),
-            "min.insync.replicas" => read(&mut self.min_insync_replicas, int()),
             "retention.ms" => read(&mut self.retention_ms, long().map(|ms| (ms >= 0).then_some(ms))),
             "retention.bytes" => {
                 read(&mut self.retention_bytes, long().map(|bytes| u64::try_from(bytes).ok()))

@@ -118,7 +118,7 @@ keys! {
     /// How far a record's time may be ahead of the broker's.
     log_message_timestamp_after_max_ms: i64, "log.message.timestamp.after.max.ms" = "3600000",
         Kind::Millis { min: 0, max: i64::MAX };
-    /// How many replicas must have a batch before an acks=all answer. There is one: above 1, acks=all is refused.
+    /// How many replicas must have a batch before an acks=all answer, at most those that a partition has.
     min_insync_replicas: i32, "min.insync.replicas" = "1", Kind::Int { min: 1, max: INT_MAX };
     /// The largest request. A connection that announces a larger one is closed.
     socket_request_max_bytes: usize, "socket.request.max.bytes" = "104857600", Kind::Bytes { min: 1024, max: INT_MAX };
