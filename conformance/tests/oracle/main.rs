@@ -33,7 +33,7 @@ macro_rules! areas {
     };
 }
 
-areas! { basics topics records }
+areas! { basics topics records groups offsets describing }
 
 /// Asks both all rows of an area.
 fn agree(area: &str, rows: fn(&mut Run)) {

@@ -35,6 +35,7 @@ const UNORDERED: &[(&str, &str)] = &[
     ("Metadata", "topics"),
     ("Metadata", "partitions"),
     ("OffsetCommit", "topics"),
+    ("OffsetCommit", "partitions"),
     ("OffsetFetch", "topics"),
     ("OffsetFetch", "partitions"),
     ("OffsetDelete", "topics"),

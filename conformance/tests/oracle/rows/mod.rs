@@ -2,6 +2,9 @@
 //! Later rows see what earlier rows of their area did.
 
 pub(crate) mod basics;
+pub(crate) mod describing;
+pub(crate) mod groups;
+pub(crate) mod offsets;
 pub(crate) mod records;
 pub(crate) mod topics;
 

@@ -22,6 +22,10 @@ pub(crate) async fn handle<'a>(
     let may = incoming.may(Operation::Read, Resource::Group(&request.group_id));
     let (mut topics, mut offsets, mut places) = (Vec::new(), Vec::new(), Vec::new());
     for asked in request.topics {
+        // Kafka does not name a topic again of which no partition was named.
+        if asked.partitions.is_empty() {
+            continue;
+        }
         let topic = incoming.offset_topic(&asked.name, asked.topic_id);
         let mut partitions = Vec::with_capacity(asked.partitions.len());
         for partition in asked.partitions {

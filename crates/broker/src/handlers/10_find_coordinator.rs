@@ -12,6 +12,7 @@ use crate::{
 
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
+const SHARE: i8 = 2;
 /// The first version that asks for several at once.
 const BATCHED_SINCE: i16 = 4;
 
@@ -25,14 +26,29 @@ pub(crate) async fn handle<'a>(
         return Ok(FindCoordinatorResponse { coordinators, ..Default::default() });
     }
     let found = find(incoming, request.key, request.key_type);
+    // Before version 4, Kafka also says so when all is well.
+    let said = if found.error_code.is_ok() { ErrorCode::NONE.name() } else { said(found.error_code) };
     Ok(FindCoordinatorResponse {
         error_code: found.error_code,
-        error_message: found.error_message,
+        error_message: Some(said.into()),
         node_id: found.node_id,
         host: found.host,
         port: found.port,
         ..Default::default()
     })
+}
+
+/// Kafka's text for an error.
+fn said(error_code: ErrorCode) -> &'static str {
+    match error_code {
+        ErrorCode::INVALID_REQUEST => {
+            "This most likely occurs because of a request being malformed by the client library or the message was \
+             sent to an incompatible broker. See the broker logs for more details."
+        }
+        ErrorCode::COORDINATOR_NOT_AVAILABLE => "The coordinator is not available.",
+        ErrorCode::GROUP_AUTHORIZATION_FAILED => "Group authorization failed.",
+        other => other.text(),
+    }
 }
 
 fn find<'a>(incoming: &Incoming, key: Str<'a>, kind: i8) -> Coordinator<'a> {
@@ -45,7 +61,7 @@ fn find<'a>(incoming: &Incoming, key: Str<'a>, kind: i8) -> Coordinator<'a> {
         _ => ErrorCode::INVALID_REQUEST,
     };
     if error_code.is_err() {
-        let error_message = Some(error_code.text().into());
+        let error_message = Some(if kind == SHARE { "" } else { said(error_code) }.into());
         return Coordinator { key, node_id: -1, port: -1, error_code, error_message, ..Default::default() };
     }
     let (host, port) = incoming.broker.address(incoming.local);

@@ -10,11 +10,18 @@ use crate::{
     session::{Incoming, Stop},
 };
 
+/// The first version that must name the protocol (KIP-559).
+const PROTOCOL_SINCE: i16 = 5;
+
 pub(crate) async fn handle<'a>(
     incoming: &Incoming,
     request: SyncGroupRequest<'a>,
 ) -> Result<SyncGroupResponse<'a>, Stop> {
     let refuse = |error_code| Ok(SyncGroupResponse { error_code, ..Default::default() });
+    let names_protocol = request.protocol_type.is_some() && request.protocol_name.is_some();
+    if incoming.version >= PROTOCOL_SINCE && !names_protocol {
+        return refuse(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
+    }
     if !incoming.may(Operation::Read, Resource::Group(&request.group_id)) {
         return refuse(ErrorCode::GROUP_AUTHORIZATION_FAILED);
     }

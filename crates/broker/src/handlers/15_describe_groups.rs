@@ -56,7 +56,7 @@ fn missing<'a>(version: i16, group_id: Str<'a>, authorized_operations: i32) -> D
         error_message: why,
         group_id,
         group_state: "Dead".into(),
-        authorized_operations,
+        authorized_operations: if told { NOT_ASKED } else { authorized_operations },
         ..Default::default()
     }
 }

@@ -1,5 +1,7 @@
 //! DeleteGroups v0-2 (KIP-229).
 
+use std::collections::HashSet;
+
 use klamm_group::{Answer, Event, GroupId};
 use klamm_protocol::{
     DeleteGroupsRequest, DeleteGroupsResponse, ErrorCode, delete_groups::DeletableGroupResult,
@@ -16,7 +18,12 @@ pub(crate) async fn handle<'a>(
     request: DeleteGroupsRequest<'a>,
 ) -> Result<DeleteGroupsResponse<'a>, Stop> {
     let mut results = Vec::with_capacity(request.groups_names.len());
+    let mut seen = HashSet::new();
     for group_id in request.groups_names {
+        // Told once, as Kafka does.
+        if !seen.insert(group_id.to_string()) {
+            continue;
+        }
         let error_code = delete(incoming, &group_id).await.err().unwrap_or_default();
         results.push(DeletableGroupResult { group_id, error_code });
     }

@@ -8,5 +8,5 @@ pub(crate) async fn handle<'a>(
     _: &Incoming,
     _: ListPartitionReassignmentsRequest<'a>,
 ) -> Result<ListPartitionReassignmentsResponse<'a>, Stop> {
-    Ok(ListPartitionReassignmentsResponse::default())
+    Ok(ListPartitionReassignmentsResponse { error_message: None, ..Default::default() })
 }

@@ -20,6 +20,9 @@ pub(crate) async fn handle<'a>(
     if !incoming.may(Operation::Delete, Resource::Group(&request.group_id)) {
         return refuse(ErrorCode::GROUP_AUTHORIZATION_FAILED);
     }
+    if request.group_id.is_empty() {
+        return refuse(ErrorCode::INVALID_GROUP_ID);
+    }
     let (mut topics, mut partitions, mut places) = (Vec::new(), Vec::new(), Vec::new());
     for asked in request.topics {
         let topic = incoming.offset_topic(&asked.name, Uuid::ZERO);
@@ -36,6 +39,10 @@ pub(crate) async fn handle<'a>(
                 Ok(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
             };
             answers.push(OffsetDeleteResponsePartition { partition_index: index, error_code });
+        }
+        // Kafka does not name a topic again of which no partition was named.
+        if answers.is_empty() {
+            continue;
         }
         topics.push(OffsetDeleteResponseTopic { name: asked.name, partitions: answers });
     }
