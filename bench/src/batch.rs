@@ -23,7 +23,22 @@ pub fn build(bytes: usize, producer: Option<(i64, i32)>) -> Bytes {
     }
 }
 
-/// The same, validated.
+/// A batch of `count` records with values of `record_bytes`.
+pub fn of_records(count: usize, record_bytes: usize) -> Bytes {
+    let value: Vec<u8> = (0..record_bytes).map(|at| (at * 31 + at / 7) as u8).collect();
+    let mut builder = BatchBuilder::new(Compression::of(Codec::None));
+    for _ in 0..count {
+        builder.push(1_700_000_000_000, None, Some(&value), &[]);
+    }
+    builder.build().expect("an uncompressed batch is built")
+}
+
+/// How many records with values of `record_bytes` make a batch of about (mostly below) `batch_bytes`; at least one.
+pub fn records_in(batch_bytes: usize, record_bytes: usize) -> usize {
+    (batch_bytes.saturating_sub(klamm_records::HEAD_BYTES) / (record_bytes + RECORD_OVERHEAD_BYTES)).max(1)
+}
+
+/// A batch, validated.
 pub fn valid(bytes: Bytes) -> ValidBatch {
     let raw = single(&bytes).expect("one batch");
     validate(raw, &Limits::client(usize::MAX)).expect("it was built well")

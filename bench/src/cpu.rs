@@ -30,6 +30,11 @@ impl Cpu {
         Self::of("self").expect("a process sees itself")
     }
 
+    /// Both together.
+    pub fn all_s(self) -> f64 {
+        self.user_s + self.system_s
+    }
+
     /// What was used since `before`, in a line, by GB (10^9 bytes) of `bytes`.
     pub fn since(self, before: Self, bytes: u64) -> String {
         let gb = bytes as f64 / 1e9;

@@ -63,13 +63,20 @@ pub fn fetch(topic: &str, from: &[(i32, i64)], bytes_max: i32, min_bytes: i32) -
 
 /// A topic of a storage class.
 pub fn create(topic: &str, partitions: i32, class: &str) -> Vec<u8> {
-    let config =
-        CreatableTopicConfig { name: "klamm.storage.class".into(), value: Some(class.to_owned().into()) };
+    create_with(topic, partitions, &[("klamm.storage.class", class)])
+}
+
+/// A topic with configurations.
+pub fn create_with(topic: &str, partitions: i32, configs: &[(&str, &str)]) -> Vec<u8> {
+    let config = |(name, value): &(&str, &str)| CreatableTopicConfig {
+        name: (*name).to_owned().into(),
+        value: Some((*value).to_owned().into()),
+    };
     let topic = CreatableTopic {
         name: topic.into(),
         num_partitions: partitions,
         replication_factor: 1,
-        configs: vec![config],
+        configs: configs.iter().map(config).collect(),
         ..Default::default()
     };
     let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 30_000, ..Default::default() };

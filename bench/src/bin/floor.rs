@@ -1,24 +1,25 @@
 //! The floor: a program that only moves the same bytes. `floor receive` reads from TCP, takes the CRC32C of each piece,
 //! writes it to allocated files of 64 MiB and makes it durable every 4 MiB; `floor send` sends from memory. Both print their own CPU
-//! seconds per GB. `floor run` does both in two processes, so that a broker's figures can be had as ratios.
+//! seconds per GB. `floor run` does both in two processes. `floor serve` is the floor as a server (`klamm_bench::floor`).
 #![allow(clippy::disallowed_methods, reason = "a tool beside the broker: it measures time and opens sockets")]
 
 use std::{
     fs::{self, File},
     io::{self, Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Command,
     time::Instant,
 };
 
 use clap::{Args, Parser, Subcommand};
-use klamm_bench::cpu::Cpu;
+use klamm_bench::{
+    cpu::Cpu,
+    floor::{FILE_BYTES, Floor, allocated},
+};
 
 /// How much is written between two syncs, in bytes.
 const SYNC_BYTES: usize = 4 << 20;
-/// The size of a file; the disk has promised the space before it is written.
-const FILE_BYTES: u64 = 64 << 20;
 
 #[derive(Parser)]
 #[command(about = "Moves bytes, and nothing else")]
@@ -35,6 +36,8 @@ enum Role {
     Send(Send),
     /// Both, in two processes.
     Run(Receive),
+    /// Answers Produce and Fetch with the same bytes for ever, so that a broker's load runs against it. Prints its address.
+    Serve(Serve),
 }
 
 #[derive(Args, Clone)]
@@ -61,6 +64,25 @@ struct Receive {
 }
 
 #[derive(Args)]
+struct Serve {
+    /// The folder for the files.
+    #[arg(long)]
+    folder: PathBuf,
+    /// Answer a Produce when it is written, not when it is durable.
+    #[arg(long)]
+    early: bool,
+    /// The size of the batch that answers a Fetch.
+    #[arg(long, default_value_t = 1 << 20)]
+    answer_bytes: usize,
+    /// The size of its records' values.
+    #[arg(long, default_value_t = 1024)]
+    record_bytes: usize,
+    /// Answer Fetches from a file of that size, which is not in the page cache.
+    #[arg(long, default_value_t = 0)]
+    cold_bytes: u64,
+}
+
+#[derive(Args)]
 struct Send {
     #[arg(long, default_value = "127.0.0.1:19999")]
     address: String,
@@ -76,6 +98,12 @@ fn main() -> io::Result<()> {
     match Cli::parse().role {
         Role::Receive(receive) => run_receiver(&receive, TcpListener::bind(&receive.address)?),
         Role::Send(send) => run_sender(&send),
+        Role::Serve(Serve { folder, early, answer_bytes, record_bytes, cold_bytes }) => {
+            let listener = TcpListener::bind("127.0.0.1:0")?;
+            let address = listener.local_addr()?;
+            let floor = Floor { folder, early, answer_bytes, record_bytes, cold_bytes };
+            floor.serve(&listener, || println!("{address}"))
+        }
         Role::Run(receive) => {
             let listener = TcpListener::bind("127.0.0.1:0")?;
             let mut sender = Command::new(std::env::current_exe()?)
@@ -177,12 +205,6 @@ impl Output {
         }
         Ok(())
     }
-}
-
-fn allocated(path: &Path) -> io::Result<File> {
-    let file = File::create(path)?;
-    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, FILE_BYTES)?;
-    Ok(file)
 }
 
 impl Drop for Output {
