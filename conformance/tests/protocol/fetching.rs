@@ -3,9 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use klamm_conformance::{Raw, batch, records, to_fetch, unique};
+use klamm_conformance::{Raw, batch, records, to_fetch, to_produce, unique};
 use klamm_protocol::fetch::{FetchPartition, FetchTopic};
-use klamm_protocol::{ErrorCode, FetchRequest};
+use klamm_protocol::{ErrorCode, FetchRequest, ProduceRequest};
 
 use crate::pair;
 
@@ -24,6 +24,21 @@ fn from_the_middle_of_a_batch_the_whole_batch_comes() {
     let expect = |from: usize| (from as i64..).zip(all[from..].to_vec()).collect::<Vec<_>>();
     for (offset, from) in [(0, 0), (1, 0), (2, 0), (3, 3), (4, 3), (5, 5)] {
         assert_eq!(records(&raw.fetch(&topic, 0, offset)), expect(from), "from {offset}");
+    }
+}
+
+#[test]
+fn what_was_acknowledged_is_in_range() {
+    let (_broker, mut raw) = pair();
+    let topic = unique("acknowledged");
+    raw.create(&topic, 1, &[]);
+    for base in (0..150).step_by(3) {
+        let request = ProduceRequest { acks: 1, ..to_produce(&topic, 0, batch(&["a", "b", "c"])) };
+        let answer = raw.ask(9, &request).responses.remove(0).partition_responses.remove(0);
+        assert_eq!((answer.error_code, answer.base_offset), (ErrorCode::NONE, base), "{answer:?}");
+        let found = raw.fetch(&topic, 0, base + 1);
+        assert_eq!(found.error_code, ErrorCode::NONE, "right after acks=1");
+        assert_eq!(records(&found).len(), 3);
     }
 }
 

@@ -1,8 +1,8 @@
 //! ListOffsets: the named places, times, epochs.
 
-use klamm_conformance::{batch, unique};
+use klamm_conformance::{batch, to_produce, unique};
 use klamm_protocol::list_offsets::{ListOffsetsPartition, ListOffsetsTopic};
-use klamm_protocol::{ErrorCode, ListOffsetsRequest};
+use klamm_protocol::{ErrorCode, ListOffsetsRequest, ProduceRequest};
 use klamm_records::{BatchBuilder, Codec, Compression};
 
 use crate::pair;
@@ -45,6 +45,37 @@ fn places_and_times() {
     }
     assert_eq!(raw.offset(&topic, 1, -1, -1).error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     assert_eq!(raw.offset("not-there", 0, -1, -1).error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+}
+
+#[test]
+fn what_was_acknowledged_is_counted() {
+    let (_broker, mut raw) = pair();
+    let topic = unique("listing");
+    raw.create(&topic, 1, &[]);
+    for end in 1..=50 {
+        let request = ProduceRequest { acks: 1, ..to_produce(&topic, 0, batch(&["x"])) };
+        let answer = raw.ask(9, &request).responses.remove(0).partition_responses.remove(0);
+        assert_eq!((answer.error_code, answer.base_offset), (ErrorCode::NONE, end - 1), "{answer:?}");
+        assert_eq!(raw.end(&topic, 0), end, "right after acks=1");
+    }
+}
+
+#[test]
+fn the_replica_id_makes_no_difference() {
+    let (_broker, mut raw) = pair();
+    let topic = unique("listing");
+    raw.create(&topic, 1, &[]);
+    raw.append(&topic, 0, batch(&["x", "y"]));
+    let at = |timestamp| ListOffsetsPartition { timestamp, current_leader_epoch: -1, ..Default::default() };
+    for replica_id in [-1, -2, 0, 1, 7] {
+        for (timestamp, offset) in [(-1, 2), (-2, 0)] {
+            let topics =
+                vec![ListOffsetsTopic { name: topic.clone().into(), partitions: vec![at(timestamp)] }];
+            let answer = raw.ask(9, &ListOffsetsRequest { replica_id, topics, ..Default::default() });
+            let found = &answer.topics[0].partitions[0];
+            assert_eq!((found.error_code, found.offset), (ErrorCode::NONE, offset), "replica {replica_id}");
+        }
+    }
 }
 
 #[test]

@@ -81,6 +81,7 @@ pub struct Broker {
 /// A partition that was found.
 pub(crate) struct Located {
     pub(crate) id: PartitionId,
+    pub(crate) shard_id: ShardId,
     pub(crate) shard: PartitionShard,
 }
 
@@ -135,9 +136,10 @@ impl Broker {
     /// A partition of a topic.
     pub(crate) fn locate(&self, topic: Arc<Topic>, index: i32) -> Result<Located, ErrorCode> {
         let partition = usize::try_from(index).ok().and_then(|index| topic.partitions.get(index));
-        let shard = partition.and_then(|partition| self.shards.get(&partition.shard));
-        let shard = shard.ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?.clone();
-        Ok(Located { id: PartitionId { topic: topic.id, index }, shard })
+        let shard = partition.and_then(|partition| self.shards.get_key_value(&partition.shard));
+        let (shard_id, shard) = shard.ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+        let id = PartitionId { topic: topic.id, index };
+        Ok(Located { id, shard_id: *shard_id, shard: shard.clone() })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading the partitions of a fetch: look until there is enough, or the time is up.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use klamm_protocol::ErrorCode;
@@ -55,8 +55,25 @@ impl Broker {
         tokio::pin!(deadline);
         let mut waiter = None;
         let mut time_is_up = bounds.wait.is_zero();
+        let mut shards_settled = BTreeSet::new();
         loop {
             let found: Vec<_> = wanted.iter().map(|(key, wanted)| find(incoming, key, wanted)).collect();
+            let ahead = found.iter().zip(wanted.values()).filter_map(|(found, wanted)| {
+                let readable = found.as_ref().ok()?;
+                (wanted.offset > readable.view.watermarks().high_watermark).then_some(&readable.located)
+            });
+            // Beyond what is durable, but perhaps acknowledged with acks=1: look again once that is durable too.
+            let mut look_again = false;
+            for located in ahead {
+                if shards_settled.insert(located.shard_id) {
+                    look_again = true;
+                    // A shard that stopped is noticed by the next look.
+                    let _ = located.shard.shard.settled().await;
+                }
+            }
+            if look_again {
+                continue;
+            }
             let mut available = 0;
             let mut settled = wanted.is_empty();
             for (found, wanted) in found.iter().zip(wanted.values()) {

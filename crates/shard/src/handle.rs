@@ -87,6 +87,12 @@ impl<M: Machine> Shard<M> {
         Ok(replies.pop().expect("one reply a command"))
     }
 
+    /// Waits until everything that was answered before this call is durable, so that readers see it: an [`Ack::Written`]
+    /// answer comes ahead of the device.
+    pub async fn settled(&self) -> Result<(), ShardError> {
+        self.submit(Vec::new(), Ack::Durable).await.map(drop)
+    }
+
     /// What the shard is doing.
     pub fn state(&self) -> ShardState {
         self.state.borrow().clone()

@@ -1,10 +1,17 @@
 //! ListOffsets v1-11: by time, and -1 latest, -2 earliest, -3 of the largest timestamp (KIP-734), -4 earliest local
 //! (KIP-405), -5 latest tiered (KIP-1005), -6 earliest still to be tiered (KIP-1023). Nothing is tiered: the last two
 //! find nothing.
+//!
+//! What was acknowledged before is found: an `acks=1` answer comes ahead of the device and readers see what is durable, so
+//! the shard is let settle first. The replica id makes no difference, as in Kafka: some clients send the broker's.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use klamm_cluster::Topic;
+use klamm_model::ShardId;
 use klamm_protocol::{
     ErrorCode, ListOffsetsRequest, ListOffsetsResponse, Uuid,
     list_offsets::{ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsTopicResponse},
@@ -35,6 +42,7 @@ pub(crate) async fn handle<'a>(
     request: ListOffsetsRequest<'a>,
 ) -> Result<ListOffsetsResponse<'a>, Stop> {
     let mut topics = Vec::with_capacity(request.topics.len());
+    let mut settled = BTreeSet::new();
     for asked in request.topics {
         let may = incoming.may(Operation::Describe, Resource::Topic(&asked.name));
         let topic = match incoming.broker.topic(&asked.name, Uuid::ZERO) {
@@ -51,13 +59,8 @@ pub(crate) async fn handle<'a>(
                 times => times > Some(1),
             };
             let found = match &topic {
-                _ if request.replica_id >= 0
-                    && !incoming.may(Operation::ClusterAction, Resource::Cluster) =>
-                {
-                    Err(ErrorCode::CLUSTER_AUTHORIZATION_FAILED)
-                }
                 _ if twice => Err(ErrorCode::INVALID_REQUEST),
-                Ok(topic) => find(incoming, topic, partition).await,
+                Ok(topic) => find(incoming, topic, partition, &mut settled).await,
                 Err(error_code) => Err(*error_code),
             };
             let mut answer = found.unwrap_or_else(|error_code| ListOffsetsPartitionResponse {
@@ -92,6 +95,7 @@ async fn find(
     incoming: &Incoming,
     topic: &Arc<Topic>,
     asked: &ListOffsetsPartition,
+    settled: &mut BTreeSet<ShardId>,
 ) -> Result<ListOffsetsPartitionResponse, ErrorCode> {
     let located = incoming.broker.locate(Arc::clone(topic), asked.partition_index)?;
     if SINCE.iter().any(|&(time, first)| asked.timestamp == time && incoming.version < first) {
@@ -99,6 +103,9 @@ async fn find(
     }
     let (view, epoch) = located.view(asked.current_leader_epoch)?;
     let answer = nothing(asked.partition_index);
+    if settled.insert(located.shard_id) {
+        located.shard.shard.settled().await.map_err(|error| errors::of_shard(&error))?;
+    }
     let marks = view.watermarks();
     let query = match asked.timestamp {
         LATEST => {
