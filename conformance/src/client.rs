@@ -30,6 +30,8 @@ pub struct Refusal {
     pub code: Option<i64>,
     /// What the client said.
     pub error: String,
+    /// What the library does not have, where that is why.
+    pub unsupported: Option<String>,
 }
 
 impl Client {
@@ -75,7 +77,11 @@ impl Client {
             .unwrap_or_else(|e| panic!("{:?} on {command} answered {answer:?}: {e}", self.tool));
         match answer["ok"].as_bool() {
             Some(true) => Ok(answer),
-            _ => Err(Refusal { code: answer["code"].as_i64(), error: answer["error"].to_string() }),
+            _ => Err(Refusal {
+                code: answer["code"].as_i64(),
+                error: answer["error"].to_string(),
+                unsupported: answer["unsupported"].as_str().map(str::to_owned),
+            }),
         }
     }
 

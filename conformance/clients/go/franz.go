@@ -18,10 +18,10 @@ type Franz struct{ bootstrap string }
 
 func franz(bootstrap string) Commands {
 	f := Franz{bootstrap}
-	return Commands{
+	return grouped(Commands{
 		"produce": f.produce, "consume": f.consume, "offsets": f.offsets,
-		"create": f.create, "delete": f.delete, "metadata": f.metadata, "wake": f.wake,
-	}
+		"create": f.create, "delete": f.delete, "metadata": f.metadata, "wake": f.wake, "committed": f.committed,
+	}, f.enter)
 }
 
 func (f Franz) client(more ...kgo.Opt) (*kgo.Client, error) {
@@ -144,12 +144,16 @@ func (f Franz) offsets(c Command) (answer Answer, err error) {
 }
 
 func (f Franz) create(c Command) (Answer, error) {
+	count, err := c.number()
+	if err != nil {
+		return nil, err
+	}
 	configs := map[string]*string{}
 	for name, value := range c.Configs {
 		configs[name] = &value
 	}
 	return nil, f.admin(func(ctx context.Context, admin *kadm.Client) error {
-		_, err := admin.CreateTopic(ctx, c.Partitions, 1, configs, c.Topic)
+		_, err := admin.CreateTopic(ctx, count, 1, configs, c.Topic)
 		return err
 	})
 }

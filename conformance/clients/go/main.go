@@ -18,7 +18,6 @@ type Command struct {
 	Do          string            `json:"do"`
 	Topic       string            `json:"topic"`
 	Partition   int32             `json:"partition"`
-	Partitions  int32             `json:"partitions"`
 	Configs     map[string]string `json:"configs"`
 	Records     string            `json:"records"`
 	Compression string            `json:"compression"`
@@ -27,6 +26,31 @@ type Command struct {
 	Start       any               `json:"start"`
 	At          any               `json:"at"`
 	Count       int               `json:"count"`
+
+	// A number for `create`, a list for `pause` and `resume`.
+	Partitions json.RawMessage `json:"partitions"`
+
+	Member     string      `json:"member"`
+	Group      string      `json:"group"`
+	Strategy   string      `json:"strategy"`
+	Instance   string      `json:"instance"`
+	Reset      string      `json:"reset"`
+	AutoCommit bool        `json:"auto_commit"`
+	SessionMs  int         `json:"session_ms"`
+	Offset     int64       `json:"offset"`
+	Offsets    []Committed `json:"offsets"`
+}
+
+// numbers is a list of partitions.
+func (c Command) numbers() (numbers []int32, err error) {
+	err = json.Unmarshal(c.Partitions, &numbers)
+	return numbers, err
+}
+
+// number is a count of partitions.
+func (c Command) number() (number int32, err error) {
+	err = json.Unmarshal(c.Partitions, &number)
+	return number, err
 }
 
 // Answer is one line of output.
@@ -68,7 +92,10 @@ func main() {
 
 func carryOut(commands Commands, line []byte) {
 	// What `conformance/README.md` gives as defaults.
-	command := Command{Partitions: 1, Compression: "none", Acks: "all", Start: "earliest"}
+	command := Command{
+		Partitions: json.RawMessage("1"), Compression: "none", Acks: "all", Start: "earliest",
+		Strategy: "range", Reset: "earliest", SessionMs: 6000,
+	}
 	answer, err := Answer(nil), json.Unmarshal(line, &command)
 	if err == nil {
 		if act := commands[command.Do]; act != nil {
@@ -82,6 +109,9 @@ func carryOut(commands Commands, line []byte) {
 	}
 	answer["ok"] = err == nil
 	if err != nil {
+		if unsupported := (Unsupported{}); errors.As(err, &unsupported) {
+			answer["unsupported"] = unsupported.what
+		}
 		answer["error"], answer["code"] = err.Error(), nil
 		if refused := (Refused{}); errors.As(err, &refused) {
 			answer["code"] = refused.code

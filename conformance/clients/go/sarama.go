@@ -16,10 +16,10 @@ type Sarama struct{ bootstrap []string }
 
 func saramaCommands(bootstrap string) Commands {
 	s := Sarama{[]string{bootstrap}}
-	return Commands{
+	return grouped(Commands{
 		"produce": s.produce, "consume": s.consume, "offsets": s.offsets,
-		"create": s.create, "delete": s.delete, "metadata": s.metadata, "wake": s.wake,
-	}
+		"create": s.create, "delete": s.delete, "metadata": s.metadata, "wake": s.wake, "committed": s.committed,
+	}, s.enter)
 }
 
 func (s Sarama) config() *sarama.Config {
@@ -153,12 +153,16 @@ func (s Sarama) offsets(c Command) (Answer, error) {
 }
 
 func (s Sarama) create(c Command) (Answer, error) {
+	count, err := c.number()
+	if err != nil {
+		return nil, err
+	}
 	configs := map[string]*string{}
 	for name, value := range c.Configs {
 		configs[name] = &value
 	}
 	return nil, s.admin(func(admin sarama.ClusterAdmin) error {
-		detail := sarama.TopicDetail{NumPartitions: c.Partitions, ReplicationFactor: 1, ConfigEntries: configs}
+		detail := sarama.TopicDetail{NumPartitions: count, ReplicationFactor: 1, ConfigEntries: configs}
 		return admin.CreateTopic(c.Topic, &detail, false)
 	})
 }

@@ -84,6 +84,38 @@ async function fetchOnce(broker, topic, partition, fetchOffset, maxWaitTime) {
   return answer.responses[0].partitions[0].messages.filter(m => !m.isControlRecord && Number(m.offset) >= fetchOffset)
 }
 
+const members = new Map()
+
+// A member of a group: kafkajs tells of rebalances by events, and runs by itself.
+class Member {
+  constructor({ group, topic, auto_commit = false, session_ms = 6000 }) {
+    Object.assign(this, { topic, autoCommit: auto_commit, assigned: [], events: [], records: [], error: null })
+    this.consumer = kafka.consumer({
+      groupId: group,
+      sessionTimeout: session_ms,
+      heartbeatInterval: 300,
+      maxWaitTimeInMs: 100,
+      retry: { initialRetryTime: 50 },
+    })
+    const { GROUP_JOIN, REBALANCING, CRASH } = this.consumer.events
+    this.consumer.on(REBALANCING, () => this.saw('revoked', []))
+    this.consumer.on(GROUP_JOIN, ({ payload }) => this.saw('assigned', payload.memberAssignment[topic] || []))
+    this.consumer.on(CRASH, ({ payload }) => (this.error = String(payload.error)))
+  }
+
+  saw(what, partitions) {
+    this.events.push([what, what === 'revoked' ? this.assigned : [...partitions].sort()])
+    this.assigned = [...partitions].sort()
+  }
+
+  async start(reset) {
+    await this.consumer.connect()
+    await this.consumer.subscribe({ topic: this.topic, fromBeginning: reset === 'earliest' })
+    const eachMessage = async ({ partition, message }) => this.records.push([partition, Number(message.offset)])
+    await this.consumer.run({ autoCommit: this.autoCommit, autoCommitInterval: 500, eachMessage })
+  }
+}
+
 const admin = act => using(kafka.admin({ retry: { retries: 2 } }), act)
 
 const commands = {
@@ -180,6 +212,51 @@ const commands = {
     })
   },
 
+  async join({ member, strategy = 'range', instance = null, reset = 'earliest', ...rest }) {
+    if (instance !== null) throw Object.assign(new Error(), { unsupported: 'kafkajs has no static members' })
+    if (strategy !== 'roundrobin') throw Object.assign(new Error(), { unsupported: `kafkajs has no ${strategy}` })
+    const entered = new Member(rest)
+    members.set(member, entered)
+    await entered.start(reset)
+  },
+
+  async state({ member }) {
+    const { assigned, events, records, error } = members.get(member)
+    return { assigned, events, records, error }
+  },
+
+  async leave({ member }) {
+    await members.get(member).consumer.disconnect()
+    members.delete(member)
+  },
+
+  async pause({ member, partitions }) {
+    const { consumer, topic } = members.get(member)
+    consumer.pause([{ topic, partitions }])
+  },
+
+  async resume({ member, partitions }) {
+    const { consumer, topic } = members.get(member)
+    consumer.resume([{ topic, partitions }])
+  },
+
+  async seek({ member, partition, offset }) {
+    const { consumer, topic } = members.get(member)
+    consumer.seek({ topic, partition, offset: String(offset) })
+  },
+
+  async commit({ member, offsets }) {
+    const { consumer, topic } = members.get(member)
+    const wanted = offsets.map(([partition, offset, metadata]) => ({ topic, partition, offset: String(offset), metadata }))
+    await consumer.commitOffsets(wanted)
+  },
+
+  async committed({ group, topic }) {
+    const [{ partitions }] = await admin(client => client.fetchOffsets({ groupId: group, topics: [topic] }))
+    const offsets = partitions.filter(({ offset }) => offset !== '-1')
+    return { offsets: offsets.map(p => [p.partition, Number(p.offset), p.metadata || '']).sort((a, b) => a[0] - b[0]) }
+  },
+
   async wake({ topic, partition = 0 }) {
     return using(kafka.producer(), async producer => {
       const send = () => producer.send({ topic, messages: [{ partition, value: 'wake' }] })
@@ -214,7 +291,8 @@ async function main() {
       const { do: name, ...rest } = JSON.parse(line)
       answer = { ok: true, ...(await commands[name](rest)) }
     } catch (error) {
-      answer = { ok: false, code: codeOf(error), error: String(error) }
+      const { unsupported } = error
+      answer = unsupported ? { ok: false, unsupported } : { ok: false, code: codeOf(error), error: String(error) }
     }
     console.log(JSON.stringify(answer))
   }

@@ -5,20 +5,37 @@ import threading
 import time
 
 import driver
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+import groups
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import for_code
+
+STRATEGIES = {"range": RangePartitionAssignor, "roundrobin": RoundRobinPartitionAssignor}
+
+
+class Listener(ConsumerRebalanceListener):
+    def __init__(self, member):
+        self.member = member
+
+    async def on_partitions_assigned(self, assigned):
+        self.member.on_partitions_assigned(assigned)
+
+    async def on_partitions_revoked(self, revoked):
+        self.member.on_partitions_revoked(revoked)
 
 
 class Client:
     def __init__(self, bootstrap):
         self.bootstrap = bootstrap
+        self.members = {}
 
     def producer(self, **config):
         return AIOKafkaProducer(bootstrap_servers=self.bootstrap, linger_ms=20, **config)
 
     def consumer(self, **config):
-        return AIOKafkaConsumer(bootstrap_servers=self.bootstrap, check_crcs=True, enable_auto_commit=False, **config)
+        return AIOKafkaConsumer(bootstrap_servers=self.bootstrap, check_crcs=True, **{"enable_auto_commit": False, **config})
 
     async def produce(self, topic, records, partition=0, compression="none", acks="all", idempotence=False):
         producer = self.producer(
@@ -96,6 +113,70 @@ class Client:
             }
 
         return await self.admin(act)
+
+    async def join(
+        self,
+        member,
+        group,
+        topic,
+        strategy="range",
+        instance=None,
+        reset="earliest",
+        auto_commit=False,
+        session_ms=6000,
+    ):
+        if strategy not in STRATEGIES:
+            groups.unsupported("aiokafka", strategy)
+        self.members[member] = entered = groups.Member(topic)
+        entered.consumer = self.consumer(
+            group_id=group,
+            group_instance_id=instance,
+            partition_assignment_strategy=[STRATEGIES[strategy]],
+            auto_offset_reset=reset,
+            enable_auto_commit=auto_commit,
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=300,
+        )
+        entered.consumer.subscribe([topic], listener=Listener(entered))
+
+        async def poll():
+            await entered.consumer.start()
+            while True:
+                for batch in (await entered.consumer.getmany(timeout_ms=100)).values():
+                    entered.records.extend((r.partition, r.offset) for r in batch)
+
+        entered.task = asyncio.ensure_future(poll())
+
+    async def state(self, member):
+        entered = self.members[member]
+        if entered.task.done():
+            entered.error = repr(entered.task.exception())
+        return entered.state()
+
+    async def leave(self, member):
+        entered = self.members.pop(member)
+        entered.task.cancel()
+        await entered.consumer.stop()
+
+    async def pause(self, member, partitions):
+        entered = self.members[member]
+        entered.consumer.pause(*(TopicPartition(entered.topic, each) for each in partitions))
+
+    async def resume(self, member, partitions):
+        entered = self.members[member]
+        entered.consumer.resume(*(TopicPartition(entered.topic, each) for each in partitions))
+
+    async def seek(self, member, partition, offset):
+        entered = self.members[member]
+        entered.consumer.seek(TopicPartition(entered.topic, partition), offset)
+
+    async def commit(self, member, offsets):
+        entered = self.members[member]
+        await entered.consumer.commit({TopicPartition(entered.topic, p): (at, text) for p, at, text in offsets})
+
+    async def committed(self, group, topic):
+        found = await self.admin(lambda admin: admin.list_consumer_group_offsets(group))
+        return {"offsets": sorted([p.partition, at.offset, at.metadata] for p, at in found.items() if p.topic == topic)}
 
     async def wake(self, topic, partition=0):
         async with self.producer() as producer, self.consumer(fetch_max_wait_ms=10_000) as consumer:

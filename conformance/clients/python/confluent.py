@@ -3,12 +3,24 @@
 import time
 
 import driver
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, Producer, TopicPartition
+import groups
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic
 
 
-class Client:
+class Client(groups.Groups):
+    partition = staticmethod(TopicPartition)
+
     def __init__(self, bootstrap):
+        super().__init__()
         self.bootstrap = bootstrap
 
     def producer(self, **config):
@@ -94,6 +106,51 @@ class Client:
                 for name, topic in found.topics.items()
             },
         }
+
+    def enter(self, member, group, strategy, instance, reset, auto_commit, session_ms):
+        consumer = self.consumer(
+            **{
+                "group.id": group,
+                "partition.assignment.strategy": strategy,
+                "auto.offset.reset": reset,
+                "enable.auto.commit": auto_commit,
+                "session.timeout.ms": session_ms,
+                "heartbeat.interval.ms": 300,
+            },
+            **({"group.instance.id": instance} if instance else {}),
+        )
+        consumer.subscribe(
+            [member.topic],
+            on_assign=lambda _, partitions: member.on_partitions_assigned(partitions),
+            on_revoke=lambda _, partitions: member.on_partitions_revoked(partitions),
+            on_lost=lambda _, partitions: member.on_partitions_lost(partitions),
+        )
+
+        def poll():
+            got = consumer.consume(100, 0.1)
+            for message in got:
+                if message.error():
+                    raise KafkaException(message.error())
+            return [(m.partition(), m.offset()) for m in got]
+
+        member.start(consumer, poll)
+
+    def hold(self, consumer, what, partitions):
+        getattr(consumer, what)(partitions)
+
+    def move(self, consumer, partition, offset):
+        partition.offset = offset
+        consumer.seek(partition)
+
+    def commit_offsets(self, consumer, topic, offsets):
+        wanted = [TopicPartition(topic, p, at, metadata=text) for p, at, text in offsets]
+        consumer.commit(offsets=wanted, asynchronous=False)
+
+    def committed(self, group, topic):
+        asked = [ConsumerGroupTopicPartitions(group)]
+        found = self.admin(lambda admin: admin.list_consumer_group_offsets(asked)[group].result(driver.WAIT_S))
+        mine = [each for each in found.topic_partitions if each.topic == topic]
+        return {"offsets": sorted([each.partition, each.offset, each.metadata or ""] for each in mine)}
 
     def wake(self, topic, partition=0):
         producer, consumer = self.producer(), self.consumer(**{"fetch.wait.max.ms": 10_000})

@@ -16,6 +16,10 @@ class Refused(Exception):
         self.code = code
 
 
+class Unsupported(Exception):
+    """The library cannot do it."""
+
+
 def unhex(text):
     return None if text is None else bytes.fromhex(text)
 
@@ -78,6 +82,8 @@ def run(client):
         try:
             command = json.loads(line)
             answer = {"ok": True, **(getattr(peer, command.pop("do"))(**command) or {})}
+        except Unsupported as error:
+            answer = {"ok": False, "unsupported": str(error)}
         except Exception as error:  # whatever went wrong is the answer
             text = f"{type(error).__name__}: {error}"
             answer = {"ok": False, "code": getattr(error, "code", None), "error": text}

@@ -3,13 +3,40 @@
 import time
 
 import driver
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+import groups
+from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.admin import KafkaAdminClient
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.errors import BrokerResponseError
 
 
-class Client:
+STRATEGIES = {
+    "range": RangePartitionAssignor,
+    "roundrobin": RoundRobinPartitionAssignor,
+    "cooperative-sticky": CooperativeStickyAssignor,
+}
+
+
+class Listener(ConsumerRebalanceListener):
+    def __init__(self, member):
+        self.on_partitions_assigned = member.on_partitions_assigned
+        self.on_partitions_revoked = member.on_partitions_revoked
+        self.on_partitions_lost = member.on_partitions_lost
+
+    def on_partitions_assigned(self, assigned):
+        """The base class asks for it; the member's own is called."""
+
+    def on_partitions_revoked(self, revoked):
+        """The same."""
+
+
+class Client(groups.Groups):
+    partition = staticmethod(TopicPartition)
+
     def __init__(self, bootstrap):
+        super().__init__()
         self.bootstrap = bootstrap
 
     def producer(self, **config):
@@ -93,6 +120,36 @@ class Client:
             }
 
         return self.admin(act)
+
+    def enter(self, member, group, strategy, instance, reset, auto_commit, session_ms):
+        consumer = self.consumer(
+            group_id=group,
+            group_instance_id=instance,
+            partition_assignment_strategy=[STRATEGIES[strategy]],
+            auto_offset_reset=reset,
+            enable_auto_commit=auto_commit,
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=300,
+        )
+        consumer.subscribe([member.topic], listener=Listener(member))
+
+        def poll():
+            return [(r.partition, r.offset) for batch in consumer.poll(timeout_ms=100).values() for r in batch]
+
+        member.start(consumer, poll)
+
+    def hold(self, consumer, what, partitions):
+        getattr(consumer, what)(*partitions)
+
+    def move(self, consumer, partition, offset):
+        consumer.seek(partition, offset)
+
+    def commit_offsets(self, consumer, topic, offsets):
+        consumer.commit({TopicPartition(topic, p): OffsetAndMetadata(at, text, -1) for p, at, text in offsets})
+
+    def committed(self, group, topic):
+        found = self.admin(lambda admin: admin.list_group_offsets({group: None}))[group]
+        return {"offsets": sorted([p.partition, at.offset, at.metadata] for p, at in found.items() if p.topic == topic)}
 
     def wake(self, topic, partition=0):
         producer, consumer = self.producer(), self.consumer(fetch_max_wait_ms=10_000)

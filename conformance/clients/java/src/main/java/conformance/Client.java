@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
@@ -45,6 +46,7 @@ public final class Client {
     private static final Duration POLL = Duration.ofMillis(500);
 
     private final String bootstrap;
+    private final Map<String, Member> members = new HashMap<>();
 
     private Client(String bootstrap) {
         this.bootstrap = bootstrap;
@@ -88,6 +90,17 @@ public final class Client {
             }
             case "metadata" -> metadata(answer);
             case "wake" -> wake(command, answer);
+            case "join" -> {
+                Member member = Member.join(topic(command), consumer(Member.config(command)));
+                members.put(command.get("member").asText(), member);
+            }
+            case "leave" -> members.remove(command.get("member").asText()).leave();
+            case "state" -> member(command).state(answer);
+            case "pause" -> member(command).pause(command.get("partitions"));
+            case "resume" -> member(command).resume(command.get("partitions"));
+            case "seek" -> member(command).seek(partition(command), command.get("offset").asLong());
+            case "commit" -> member(command).commit(command.get("offsets"));
+            case "committed" -> committed(command, answer);
             default -> throw new IllegalArgumentException("unknown command: " + name);
         }
     }
@@ -100,10 +113,9 @@ public final class Client {
     }
 
     private KafkaConsumer<byte[], byte[]> consumer(Map<String, Object> more) {
-        Map<String, Object> config = new HashMap<>(more);
+        Map<String, Object> config = new HashMap<>(Map.of("enable.auto.commit", false, "auto.offset.reset", "none"));
         config.put("bootstrap.servers", bootstrap);
-        config.put("enable.auto.commit", false);
-        config.put("auto.offset.reset", "none");
+        config.putAll(more);
         return new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
 
@@ -208,6 +220,21 @@ public final class Client {
                     .sorted((a, b) -> a.partition() - b.partition())
                     .forEach(each -> list.addArray().add(each.partition()).add(each.leader().id()));
             });
+        }
+    }
+
+    private Member member(JsonNode command) {
+        return members.get(command.get("member").asText());
+    }
+
+    private void committed(JsonNode command, ObjectNode answer) throws Exception {
+        ArrayNode offsets = answer.putArray("offsets");
+        try (Admin admin = admin()) {
+            admin.listConsumerGroupOffsets(command.get("group").asText()).partitionsToOffsetAndMetadata().get().entrySet().stream()
+                .filter(each -> each.getKey().topic().equals(topic(command)))
+                .sorted(Comparator.comparing(each -> each.getKey().partition()))
+                .forEach(each -> offsets.addArray()
+                    .add(each.getKey().partition()).add(each.getValue().offset()).add(each.getValue().metadata()));
         }
     }
 
