@@ -1,7 +1,7 @@
 //! The shard runtime: queue -> decide -> replay -> append (pipelined) -> release once durable.
 //!
 //! Code map: [`Shard`] is the handle that requests go through; `runtime` is the task behind it, with `pipeline` (entries
-//! in flight), `recovery` (loading) and `checkpoint` (snapshots, sealing, trimming); [`View`] is what readers see, never
+//! in flight), `recovery` (loading), `checkpoint` (snapshots, sealing, trimming) and `cleaning` (dead segments go, others are merged); [`View`] is what readers see, never
 //! ahead of what is durable: [`Image`] for the cluster, [`Partitions`] for partitions, which fetches read without
 //! entering the queue.
 //!
@@ -9,6 +9,7 @@
 //! decided is durable. When an append fails the whole state is dropped and loaded again; nothing is undone in place.
 
 mod checkpoint;
+mod cleaning;
 mod handle;
 mod image;
 mod partitions;
@@ -22,7 +23,8 @@ mod view;
 pub use handle::{Ack, Shard, ShardError, ShardState};
 pub use image::{Image, ImageView};
 pub use partitions::{
-    Fetched, Keep, PartitionView, Partitions, PartitionsView, ReadError, TimestampQuery, Waiter, Watermarks,
+    Fetched, Keep, PartitionView, Partitions, PartitionsView, ReadError, SegmentFigures, TimestampQuery,
+    Waiter, Watermarks,
 };
 pub use runtime::ShardConfig;
 pub use view::{Placed, Published, Served, View};

@@ -1,5 +1,5 @@
 //! The task of a shard. One loop: durable entries are published and their replies released; requests are decided and
-//! appended; files are sealed and checkpointed in the background, one at a time.
+//! appended; files are sealed and checkpointed in the background, one at a time, and beside it segments are cleaned up.
 
 use std::{collections::VecDeque, future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
@@ -13,14 +13,15 @@ use klamm_env::Env;
 use klamm_machine::{At, Machine, Now};
 use klamm_model::{BrokerId, Epoch, ShardId, Slot};
 use klamm_store::{
-    AppendError, Claim, Entry, EntryHash, EntryKind, Head, Header, Key, Nonce, SegmentId, SegmentInfo,
-    ShardStore, Written, entry::crc32c,
+    AppendError, Claim, Entry, EntryHash, EntryKind, Head, Header, Key, Nonce, SegmentInfo, ShardStore,
+    Written, entry::crc32c,
 };
 use tokio::sync::{mpsc, watch};
 
 use crate::{
     Published, Shard, ShardState, View,
     checkpoint::{Boundary, Checkpoint},
+    cleaning::Cleaner,
     handle::{QUEUE_MAX, Request},
     pipeline::{Content, Draft, InFlight, Waiting},
     recovery::{self, Loaded},
@@ -137,7 +138,6 @@ async fn stop_asked(stopping: &mut watch::Receiver<bool>) {
 enum Done {
     Sealed(SegmentInfo, Checkpoint),
     Trimmed(Slot),
-    Deleted,
 }
 
 struct Owner<'a, M: Machine, V> {
@@ -159,6 +159,7 @@ struct Owner<'a, M: Machine, V> {
     file_start: Slot,
     trimmed: Slot,
     background: Option<BoxFuture<'static, Result<Done, String>>>,
+    cleaner: Cleaner,
 }
 
 impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
@@ -180,6 +181,7 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
             file_start,
             trimmed,
             background: None,
+            cleaner: Cleaner::new(context.config.shard, &context.store.segments),
         }
     }
 
@@ -192,6 +194,7 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
         let mut stop = false;
         loop {
             self.start_background();
+            self.cleaner.start(self.view, self.trimmed, self.context.config.file_bytes);
             if stop && self.in_flight.is_empty() {
                 return Exit::Stopped;
             }
@@ -204,6 +207,7 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
                     self.background = None;
                     self.background_done(done).await;
                 }
+                cleaned = self.cleaner.step() => self.cleaner.done(cleaned, self.view),
                 () = stop_asked(&mut stopping), if !stop => stop = true,
                 count = requests.recv_many(&mut drained, DRAIN_MAX), if !stop && self.in_flight.len() < IN_FLIGHT_MAX => {
                     stop = count == 0;
@@ -357,11 +361,6 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
             && boundary.slots.end <= self.durable
         {
             self.seal(Duration::ZERO);
-            return;
-        }
-        let dead = self.view.take_dead(self.trimmed);
-        if !dead.is_empty() {
-            self.delete(dead);
         }
     }
 
@@ -404,19 +403,6 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
         );
     }
 
-    fn delete(&mut self, dead: Vec<SegmentId>) {
-        let segments = Arc::clone(&self.context.store.segments);
-        self.background = Some(
-            async move {
-                for id in dead {
-                    segments.delete(id).await.map_err(|error| error.to_string())?;
-                }
-                Ok(Done::Deleted)
-            }
-            .boxed(),
-        );
-    }
-
     async fn background_done(&mut self, done: Result<Done, String>) {
         match done {
             Ok(Done::Sealed(info, checkpoint)) => {
@@ -433,10 +419,9 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
                 .await;
             }
             Ok(Done::Trimmed(slot)) => self.trimmed = slot,
-            Ok(Done::Deleted) => {}
             Err(error) => {
                 let shard = self.context.config.shard;
-                tracing::warn!(%shard, %error, "sealing, checkpointing or deleting failed; trying again");
+                tracing::warn!(%shard, %error, "sealing or checkpointing failed; trying again");
                 if self.boundaries.front().is_some_and(|boundary| boundary.entry.is_some()) {
                     self.seal(RETRY);
                 }

@@ -2,6 +2,7 @@
 
 mod durability;
 mod lifecycle;
+mod merging;
 mod reading;
 mod retention;
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use klamm_machine::{At, Machine};
 use klamm_model::{PartitionId, Slot};
-use klamm_store::{BatchAt, Key, SegmentId, SegmentInfo};
+use klamm_store::{BatchAt, Key, Merge, SegmentId, SegmentInfo};
 
 /// The bytes of a record that readers are served from, in at most two shared pieces.
 #[derive(Debug, Clone, Default)]
@@ -50,4 +50,19 @@ pub trait View<M: Machine>: Send + 'static {
     fn sealed(&mut self, segment: &SegmentInfo);
     /// Segments below a slot that nobody needs, forgotten by this call.
     fn take_dead(&mut self, below: Slot) -> Vec<SegmentId>;
+    /// The segments below a slot to write anew as one of about `file_bytes`, if that pays. The answer to it is
+    /// [`View::merged`] or [`View::merge_failed`]; until then nothing is taken as dead.
+    fn plan_merge(&mut self, below: Slot, file_bytes: u64) -> Option<Merge> {
+        let _ = (below, file_bytes);
+        None
+    }
+    /// The merge is done: readers are sent to the new segment from now on. Without one, nothing was needed.
+    fn merged(&mut self, merge: &Merge, segment: Option<&SegmentInfo>) {
+        let _ = segment;
+        unreachable!("{merge:?} was not planned here");
+    }
+    /// The merge was not done; because of this segment, if one is damaged.
+    fn merge_failed(&mut self, damaged: Option<SegmentId>) {
+        let _ = damaged;
+    }
 }

@@ -10,7 +10,7 @@ use klamm_partition::{EpochStart, epochs};
 use klamm_store::{BatchAt, Extent, Place, SegmentId};
 use parking_lot::Mutex;
 
-use super::{retention::Edge, waiters::Waiters};
+use super::{held::Load, retention::Edge, waiters::Waiters};
 use crate::Served;
 
 /// A partition's published state.
@@ -144,8 +144,8 @@ impl State {
         self.tail.push_back(Resident { base_offset: start, last_offset: end, served });
     }
 
-    /// The batches of these slots are an extent now. Says whether it is still needed.
-    pub(super) fn seal(&mut self, id: SegmentId, end: Slot, extent: Extent) -> bool {
+    /// The batches of these slots are an extent now. Says how much of it is needed.
+    pub(super) fn seal(&mut self, id: SegmentId, end: Slot, extent: Extent) -> Load {
         let in_file = |batch: &BatchAt| matches!(batch.place, Place::Journal { key, .. } if key.slot < end);
         let sealed = self.open.partition_point(in_file);
         assert_eq!(sealed, extent.batches as usize, "a segment holds every batch of its slots");
@@ -154,24 +154,59 @@ impl State {
     }
 
     /// Takes the extent of a segment in, unless all of it lies before the log's start.
-    pub(super) fn restore(&mut self, id: SegmentId, extent: Extent) -> bool {
-        let needed = extent.last_offset >= self.log_start;
-        if needed {
+    pub(super) fn restore(&mut self, id: SegmentId, extent: Extent) -> Load {
+        if extent.last_offset >= self.log_start {
             self.extents.push_back((id, extent));
         }
-        needed
+        Load::of(&extent, self.log_start)
     }
 
-    /// Forgets what lies before an offset; gives the segments whose extents are not needed any more.
-    pub(super) fn move_log_start(&mut self, to: Offset) -> Vec<SegmentId> {
+    /// The numbers of the extents in these segments, which are neighbours.
+    fn extents_in(&self, segments: &[SegmentId]) -> Range<usize> {
+        let (first, last) = (segments[0], segments[segments.len() - 1]);
+        let start = self.extents.partition_point(|(id, _)| *id < first);
+        start..self.extents.partition_point(|(id, _)| *id <= last)
+    }
+
+    /// Whether something in these segments, which are neighbours, is needed.
+    pub(super) fn needs(&self, segments: &[SegmentId]) -> bool {
+        !self.extents_in(segments).is_empty()
+    }
+
+    /// The extents in these segments, which are neighbours, became one. Gives how many they were.
+    pub(super) fn merge(&mut self, inputs: &[SegmentId], id: SegmentId, extent: Extent) -> usize {
+        let replaced = self.extents_in(inputs);
+        if extent.last_offset < self.log_start {
+            assert!(replaced.is_empty(), "extents before the log's start are forgotten");
+            return 0;
+        }
+        assert!(!replaced.is_empty(), "a merge adds nothing");
+        let (first, last) = (self.extents[replaced.start].1, self.extents[replaced.end - 1].1);
+        assert_eq!(last.last_offset, extent.last_offset, "a merged extent ends where its inputs end");
+        assert!(
+            extent.base_offset <= first.base_offset.max(self.log_start),
+            "a merged extent has all that is needed"
+        );
+        self.extents[replaced.start] = (id, extent);
+        self.extents.drain(replaced.start + 1..replaced.end);
+        replaced.len()
+    }
+
+    /// Forgets what lies before an offset; gives the segments of the extents that change, with what of each was needed
+    /// and what still is.
+    pub(super) fn move_log_start(&mut self, to: Offset) -> Vec<(SegmentId, Load, Load)> {
         assert!(
             to >= self.log_start && to <= self.high_watermark,
             "log start never goes back, nor past the end"
         );
-        self.log_start = to;
+        let from = std::mem::replace(&mut self.log_start, to);
         epochs::trim(&mut self.epochs, to);
+        let changed = self.extents.iter().take_while(|(_, extent)| extent.base_offset < to);
+        let changed =
+            changed.map(|(id, extent)| (*id, Load::of(extent, from), Load::of(extent, to))).collect();
         let gone = self.extents.partition_point(|(_, extent)| extent.last_offset < to);
-        self.extents.drain(..gone).map(|(id, _)| id).collect()
+        self.extents.drain(..gone);
+        changed
     }
 
     /// Where to read from `offset` on, at most about `bytes_max`.

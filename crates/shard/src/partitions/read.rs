@@ -6,7 +6,7 @@ use klamm_model::{Epoch, Offset};
 use klamm_records::{
     DecompressCap, Limits, TimestampOffset, first_at_or_after, max_timestamp, single, validate,
 };
-use klamm_store::{BatchAt, Extent, SegmentError, SegmentId, flatten};
+use klamm_store::{BatchAt, SegmentError, SegmentId, flatten};
 
 use super::{PartitionView, Partitions, partition::Source};
 
@@ -106,8 +106,7 @@ impl Partitions {
         let mut fetched = Fetched::default();
         for (value, batch) in self.segments.read(batches).await?.into_iter().zip(batches) {
             let bytes = flatten(value);
-            let intact = single(&bytes).and_then(|raw| validate(raw, &Limits::broker()));
-            if !intact.is_ok_and(|valid| valid.header().base_offset == batch.base_offset) {
+            if !is_whole(batch, &bytes) {
                 let what = format!("the batch at offset {} does not match its checksum", batch.base_offset);
                 let id = batch.segment().unwrap_or(SegmentId::sealed(klamm_model::Slot(0)));
                 return Err(SegmentError::Damaged { id, what });
@@ -158,10 +157,26 @@ impl Partitions {
         query: TimestampQuery,
         from: Offset,
     ) -> Result<Option<Offset>, ReadError> {
+        for _ in 0..TRIES_MAX {
+            match self.try_batch_by_time(view, query, from).await {
+                Err(SegmentError::Gone(_)) => {}
+                Err(error) => return Err(ReadError::Storage(error.to_string())),
+                Ok(found) => return found,
+            }
+        }
+        Err(ReadError::Storage("the segments went away while they were read".to_owned()))
+    }
+
+    async fn try_batch_by_time(
+        &self,
+        view: &PartitionView,
+        query: TimestampQuery,
+        from: Offset,
+    ) -> Result<Result<Option<Offset>, ReadError>, SegmentError> {
         let (extents, open) = {
             let state = view.state.lock();
             if state.dropped {
-                return Err(ReadError::Dropped);
+                return Ok(Err(ReadError::Dropped));
             }
             let wanted = |batch: &&BatchAt| batch.last_offset >= from;
             (state.extents.clone(), state.open.iter().filter(wanted).copied().collect::<Vec<_>>())
@@ -172,7 +187,7 @@ impl Partitions {
             if extent.base_offset >= from {
                 whole.push((id, extent));
             } else {
-                straddling = self.index_of(id, &extent).await?;
+                straddling = self.segments.index(id, &extent).await?;
                 straddling.retain(|batch| batch.last_offset >= from);
             }
         }
@@ -182,31 +197,31 @@ impl Partitions {
                 let batches = straddling.iter().chain(&open).map(|batch| batch.max_timestamp);
                 match batches.chain(whole.iter().map(|(_, extent)| extent.max_timestamp)).max() {
                     Some(time) => time,
-                    None => return Ok(None),
+                    None => return Ok(Ok(None)),
                 }
             }
         };
         let first =
             |batches: &[BatchAt]| batches.iter().find(|b| b.max_timestamp >= time).map(|b| b.base_offset);
         if let Some(found) = first(&straddling) {
-            return Ok(Some(found));
+            return Ok(Ok(Some(found)));
         }
         for (id, extent) in whole.iter().filter(|(_, extent)| extent.max_timestamp >= time) {
-            if let Some(found) = first(&self.index_of(*id, extent).await?) {
-                return Ok(Some(found));
+            if let Some(found) = first(&self.segments.index(*id, extent).await?) {
+                return Ok(Ok(Some(found)));
             }
         }
-        Ok(first(&open))
+        Ok(Ok(first(&open)))
     }
+}
 
-    /// The batches of an extent; none if its segment was deleted meanwhile.
-    async fn index_of(&self, id: SegmentId, extent: &Extent) -> Result<Vec<BatchAt>, ReadError> {
-        match self.segments.index(id, extent).await {
-            Ok(batches) => Ok(batches),
-            Err(SegmentError::Gone(_)) => Ok(Vec::new()),
-            Err(error) => Err(ReadError::Storage(error.to_string())),
-        }
-    }
+/// Whether these are the bytes of the batch, by its own checksum.
+pub(super) fn is_whole(batch: &BatchAt, bytes: &Bytes) -> bool {
+    let valid = single(bytes).and_then(|raw| validate(raw, &Limits::broker()));
+    valid.is_ok_and(|valid| {
+        let header = valid.header();
+        (header.base_offset, header.last_offset()) == (batch.base_offset, batch.last_offset)
+    })
 }
 
 /// Cuts batches to a size.

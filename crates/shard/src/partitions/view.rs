@@ -1,25 +1,18 @@
 //! The shard's side of the published partitions: takes in durable entries, keeps the tail within its budget, knows
 //! which segments are needed.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    ops::Range,
-    sync::Arc,
-};
+use std::{collections::VecDeque, ops::Range, sync::Arc};
 
 use klamm_model::{Epoch, Offset, PartitionId, Slot, TopicId};
 use klamm_partition::{PartitionRecord, Partitions as Machine, StoredBatch};
-use klamm_store::{BatchAt, Key, Place, SegmentId, SegmentInfo};
+use klamm_store::{BatchAt, Extent, Key, Merge, Place, SegmentId, SegmentInfo};
 
-use super::{PartitionView, Partitions};
+use super::{
+    PartitionView, Partitions,
+    held::{Load, Segments},
+    read::is_whole,
+};
 use crate::{Placed, Published, Served, View};
-
-/// A segment that is kept.
-struct Held {
-    end: Slot,
-    /// The extents that partitions still need.
-    live: usize,
-}
 
 /// Fills [`Partitions`].
 pub struct PartitionsView {
@@ -28,12 +21,18 @@ pub struct PartitionsView {
     resident: VecDeque<(Arc<PartitionView>, usize)>,
     resident_bytes: usize,
     tail_bytes: usize,
-    segments: BTreeMap<SegmentId, Held>,
+    segments: Segments,
 }
 
 impl PartitionsView {
     pub(super) fn new(shared: Arc<Partitions>, tail_bytes: usize) -> Self {
-        Self { shared, resident: VecDeque::new(), resident_bytes: 0, tail_bytes, segments: BTreeMap::new() }
+        Self {
+            shared,
+            resident: VecDeque::new(),
+            resident_bytes: 0,
+            tail_bytes,
+            segments: Segments::default(),
+        }
     }
 
     fn batch(&mut self, key: Key, at: u32, batch: &StoredBatch, served: &Served) {
@@ -66,8 +65,8 @@ impl PartitionsView {
         for (_, view) in gone {
             let mut state = view.state.lock();
             state.dropped = true;
-            for (id, _) in &state.extents {
-                self.segments.get_mut(id).expect("extents are of held segments").live -= 1;
+            for (id, extent) in &state.extents {
+                self.segments.shrink(*id, Load::of(extent, state.log_start), Load::default());
             }
             drop(state);
             view.waiters.wake();
@@ -76,25 +75,17 @@ impl PartitionsView {
 
     fn move_log_start(&mut self, partition: PartitionId, to: Offset) {
         let Some(view) = self.shared.get(partition) else { return };
-        for id in view.state.lock().move_log_start(to) {
-            self.segments.get_mut(&id).expect("extents are of held segments").live -= 1;
+        for (id, was, is) in view.state.lock().move_log_start(to) {
+            self.segments.shrink(id, was, is);
         }
         view.waiters.wake();
     }
 
-    /// Holds a segment; `take` says whether a partition needs its extent.
-    fn hold(
-        &mut self,
-        info: &SegmentInfo,
-        mut take: impl FnMut(&PartitionView, klamm_store::Extent) -> bool,
-    ) {
-        let mut live = 0;
-        for extent in &info.extents {
-            if let Some(view) = self.shared.get(extent.partition) {
-                live += usize::from(take(&view, *extent));
-            }
-        }
-        self.segments.insert(info.id, Held { end: info.slots.end, live });
+    /// Holds a segment; `take` says how much of an extent its partition needs.
+    fn hold(&mut self, info: &SegmentInfo, mut take: impl FnMut(&PartitionView, Extent) -> Load) {
+        let known =
+            info.extents.iter().filter_map(|extent| Some((self.shared.get(extent.partition)?, *extent)));
+        self.segments.hold(info, known.map(|(view, extent)| take(&view, extent)));
     }
 }
 
@@ -158,7 +149,42 @@ impl View<Machine> for PartitionsView {
     }
 
     fn take_dead(&mut self, below: Slot) -> Vec<SegmentId> {
-        let dead = |_: &SegmentId, held: &mut Held| held.live == 0 && held.end <= below;
-        self.segments.extract_if(.., dead).map(|(id, _)| id).collect()
+        let dead = self.segments.take_dead(below);
+        if let Some(figures) = self.segments.new_figures() {
+            *self.shared.figures.lock() = figures;
+        }
+        dead
+    }
+
+    fn plan_merge(&mut self, below: Slot, file_bytes: u64) -> Option<Merge> {
+        let inputs = self.segments.plan(below, file_bytes)?;
+        let mut keep = std::collections::BTreeMap::new();
+        for (id, view) in self.shared.views.read().iter() {
+            let state = view.state.lock();
+            if state.needs(&inputs) {
+                keep.insert(*id, state.log_start);
+            }
+        }
+        Some(Merge { inputs, keep, check: is_whole })
+    }
+
+    fn merged(&mut self, merge: &Merge, segment: Option<&SegmentInfo>) {
+        let (mut loads, mut replaced) = (Vec::new(), 0);
+        for extent in segment.iter().flat_map(|info| &info.extents) {
+            // Deleted meanwhile: its extents are not counted any more.
+            let Some(view) = self.shared.get(extent.partition) else { continue };
+            // A batch that reaches over the log's start is kept whole. The extent counts from the start on, so that the part
+            // below it is not taken for garbage, which no merge could free.
+            let base_offset = extent.base_offset.max(merge.keep[&extent.partition]);
+            let extent = Extent { base_offset, ..*extent };
+            let mut state = view.state.lock();
+            replaced += state.merge(&merge.inputs, merge.output(), extent) as u64;
+            loads.push(Load::of(&extent, state.log_start));
+        }
+        self.segments.replaced(&merge.inputs, segment.map(|info| (info, loads)), replaced);
+    }
+
+    fn merge_failed(&mut self, damaged: Option<SegmentId>) {
+        self.segments.merge_failed(damaged);
     }
 }
