@@ -10,8 +10,8 @@ use klamm_protocol::list_offsets::{ListOffsetsPartition, ListOffsetsPartitionRes
 use klamm_protocol::metadata::{MetadataRequestTopic, MetadataResponseTopic};
 use klamm_protocol::produce::{PartitionProduceData, PartitionProduceResponse, TopicProduceData};
 use klamm_protocol::{
-    CreateTopicsRequest, ErrorCode, FetchRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
-    ProduceRequest, Records, Uuid,
+    CreateTopicsRequest, DescribeGroupsRequest, ErrorCode, FetchRequest, FindCoordinatorRequest,
+    InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest, Records, Uuid,
 };
 use klamm_records::{BatchBuilder, Codec, Compression, RecordIter, batches_lenient, decompress};
 
@@ -166,6 +166,38 @@ impl Raw {
     /// The end of a partition.
     pub fn end(&mut self, topic: &str, partition: i32) -> i64 {
         self.offset(topic, partition, -1, -1).offset
+    }
+
+    /// Waits until the coordinators of groups serve: a fresh Kafka makes and loads its offsets topic at the first
+    /// question, and says NOT_COORDINATOR for each of its partitions meanwhile.
+    ///
+    /// # Panics
+    /// When they do not within 30 s.
+    pub fn wait_for_coordinators(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let find = FindCoordinatorRequest { coordinator_keys: vec!["any".into()], ..Default::default() };
+        let is_loading = |code: ErrorCode| {
+            matches!(
+                code,
+                ErrorCode::NOT_COORDINATOR
+                    | ErrorCode::COORDINATOR_NOT_AVAILABLE
+                    | ErrorCode::COORDINATOR_LOAD_IN_PROGRESS
+            )
+        };
+        // Names enough to meet every partition of the offsets topic.
+        let groups: Vec<String> = (0..32).map(|number| format!("ready-{number}")).collect();
+        let describe = DescribeGroupsRequest {
+            groups: groups.iter().map(|group| group.clone().into()).collect(),
+            ..Default::default()
+        };
+        loop {
+            let found = self.ask(4, &find).coordinators.iter().any(|each| is_loading(each.error_code));
+            if !found && !self.ask(5, &describe).groups.iter().any(|group| is_loading(group.error_code)) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "the coordinators do not serve");
+            thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// A new producer id and its epoch.

@@ -33,7 +33,7 @@ macro_rules! areas {
     };
 }
 
-areas! { basics topics records groups offsets describing }
+areas! { basics topics records groups offsets describing configs }
 
 /// Asks both all rows of an area.
 fn agree(area: &str, rows: fn(&mut Run)) {

@@ -25,6 +25,7 @@ use klamm_conformance::{Broker, Raw};
 /// A broker and a connection to it.
 fn pair() -> (Broker, Raw) {
     let broker = Broker::start_with(&["-c", "group.initial.rebalance.delay.ms=0"]);
-    let raw = Raw::connect(broker.addr());
+    let mut raw = Raw::connect(broker.addr());
+    raw.wait_for_coordinators();
     (broker, raw)
 }

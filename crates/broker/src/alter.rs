@@ -55,7 +55,7 @@ pub(crate) fn topic(incoming: &Incoming, kind: i8, name: &str) -> Result<Arc<Top
         }
         TOPIC => {
             TopicName::parse(name)
-                .map_err(|error| (ErrorCode::INVALID_TOPIC_EXCEPTION, error.to_string()))?;
+                .map_err(|error| (ErrorCode::INVALID_TOPIC_EXCEPTION, errors::of_name(name, &error)))?;
             let unknown = |code| (code, format!("The topic '{name}' does not exist."));
             incoming.broker.topic(name, Uuid::ZERO).map_err(unknown)
         }
@@ -70,10 +70,7 @@ pub(crate) fn topic(incoming: &Incoming, kind: i8, name: &str) -> Result<Arc<Top
                        flags and start it again";
             Err((ErrorCode::INVALID_REQUEST, why.to_owned()))
         }
-        other => Err((
-            ErrorCode::INVALID_REQUEST,
-            format!("configurations of resource type {other} can't be changed"),
-        )),
+        other => Err((ErrorCode::INVALID_REQUEST, format!("Unknown resource type {other}"))),
     }
 }
 

@@ -6,6 +6,11 @@ use klamm_protocol::ErrorCode;
 use klamm_records::{BatchError, ErrorClass};
 use klamm_shard::{ReadError, ShardError};
 
+/// Kafka's text for INVALID_REQUEST where it has no better one.
+pub(crate) const MALFORMED: &str = "This most likely occurs because of a request being malformed by the client \
+                                    library or the message was sent to an incompatible broker. See the broker logs \
+                                    for more details.";
+
 /// What Kafka says of a name that no topic can have.
 pub(crate) fn of_name(name: &str, error: &InvalidTopicName) -> String {
     let why = match error {

@@ -2,6 +2,7 @@
 //! Later rows see what earlier rows of their area did.
 
 pub(crate) mod basics;
+pub(crate) mod configs;
 pub(crate) mod describing;
 pub(crate) mod groups;
 pub(crate) mod offsets;

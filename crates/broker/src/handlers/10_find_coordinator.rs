@@ -7,6 +7,7 @@ use klamm_protocol::{
 
 use crate::{
     authorizer::{Operation, Resource},
+    errors,
     session::{Incoming, Stop},
 };
 
@@ -41,10 +42,7 @@ pub(crate) async fn handle<'a>(
 /// Kafka's text for an error.
 fn said(error_code: ErrorCode) -> &'static str {
     match error_code {
-        ErrorCode::INVALID_REQUEST => {
-            "This most likely occurs because of a request being malformed by the client library or the message was \
-             sent to an incompatible broker. See the broker logs for more details."
-        }
+        ErrorCode::INVALID_REQUEST => errors::MALFORMED,
         ErrorCode::COORDINATOR_NOT_AVAILABLE => "The coordinator is not available.",
         ErrorCode::GROUP_AUTHORIZATION_FAILED => "Group authorization failed.",
         other => other.text(),

@@ -11,6 +11,7 @@ use klamm_protocol::{
 use crate::{
     authorizer::{Operation, Resource},
     configs::{BROKER, BROKER_LOGGER, Refusal, Row, TOPIC},
+    errors,
     session::{Incoming, Stop},
     topic_config,
 };
@@ -73,8 +74,9 @@ fn rows(incoming: &Incoming, resource: &DescribeConfigsResource<'_>) -> Result<V
         }
         TOPIC => {
             klamm_model::TopicName::parse(name)
-                .map_err(|error| (ErrorCode::INVALID_TOPIC_EXCEPTION, error.to_string()))?;
-            let topic = broker.topic(name, Uuid::ZERO).map_err(coded)?;
+                .map_err(|error| (ErrorCode::INVALID_TOPIC_EXCEPTION, errors::of_name(name, &error)))?;
+            // Kafka says no more of a topic that is not there.
+            let topic = broker.topic(name, Uuid::ZERO).map_err(|code| (code, String::new()))?;
             Ok(topic_config::rows(&topic.configs, topic.class, &broker.config).collect())
         }
         BROKER | BROKER_LOGGER if !incoming.may(Operation::DescribeConfigs, Resource::Cluster) => {
@@ -84,6 +86,6 @@ fn rows(incoming: &Incoming, resource: &DescribeConfigsResource<'_>) -> Result<V
         BROKER if name.is_empty() => Ok(Vec::new()),
         BROKER => broker.check_id(name, " or empty string").map(|()| broker.rows()),
         BROKER_LOGGER => broker.check_id(name, "").map(|()| Vec::new()),
-        other => Err((ErrorCode::INVALID_REQUEST, format!("Unsupported resource type: {other}"))),
+        _ => Err((ErrorCode::INVALID_REQUEST, errors::MALFORMED.to_owned())),
     }
 }

@@ -1,0 +1,116 @@
+//! Configurations: described and altered.
+
+use serde_json::{Value, json};
+
+use crate::run::Run;
+
+const TOPIC: i8 = 2;
+const BROKER: i8 = 4;
+const LOGGER: i8 = 8;
+
+/// Asks all of them.
+pub(crate) fn rows(run: &mut Run) {
+    describing(run);
+    altering(run);
+    adding(run);
+}
+
+fn describe(kind: i8, name: &str, keys: Value) -> Value {
+    json!({"resources": [{"resourceType": kind, "resourceName": name, "configurationKeys": keys}], "includeSynonyms": true})
+}
+
+fn describing(run: &mut Run) {
+    let topic = run.topic_with("described", 1, json!([{"name": "retention.ms", "value": "5000"}]));
+    let absent = run.name("absent");
+    for keys in [
+        json!(["retention.ms"]),
+        json!(["segment.bytes"]),
+        json!(["cleanup.policy"]),
+        json!(["compression.type"]),
+        json!(["max.message.bytes"]),
+        json!(["message.timestamp.type"]),
+        json!(["no.such.config"]),
+        json!([]),
+        json!(["retention.ms", "retention.ms"]),
+        json!(["retention.ms", "no.such.config", "flush.ms"]),
+    ] {
+        run.ask(&format!("{keys}"), "DescribeConfigs", .., describe(TOPIC, &topic, keys));
+    }
+    let one = json!(["retention.ms"]);
+    run.ask("an unknown topic", "DescribeConfigs", .., describe(TOPIC, &absent, one.clone()));
+    run.ask("an empty topic", "DescribeConfigs", .., describe(TOPIC, "", one.clone()));
+    run.ask("a bad name", "DescribeConfigs", .., describe(TOPIC, "a b", one.clone()));
+    run.ask("an unknown broker", "DescribeConfigs", .., describe(BROKER, "77", one.clone()));
+    run.ask("a broker that is no number", "DescribeConfigs", .., describe(BROKER, "x", one.clone()));
+    run.ask("no resource type", "DescribeConfigs", .., describe(0, "x", one.clone()));
+    run.ask("an unknown resource type", "DescribeConfigs", .., describe(99, "x", one));
+    run.ask("nothing", "DescribeConfigs", .., json!({"resources": []}));
+}
+
+fn altering(run: &mut Run) {
+    let topic = run.topic("altered", 1);
+    let absent = run.name("absent");
+    let of = |kind: i8, name: &str, configs: Value| json!({"validateOnly": true, "resources": [{"resourceType": kind, "resourceName": name, "configs": configs}]});
+    let one = |name: &str, value: Value| json!([{"name": name, "value": value}]);
+    let retention = one("retention.ms", json!("1000"));
+    run.ask("a value", "AlterConfigs", .., of(TOPIC, &topic, retention.clone()));
+    run.ask("a bad value", "AlterConfigs", .., of(TOPIC, &topic, one("retention.ms", json!("abc"))));
+    run.ask("a value out of range", "AlterConfigs", .., of(TOPIC, &topic, one("retention.ms", json!("-2"))));
+    run.ask("an unknown key", "AlterConfigs", .., of(TOPIC, &topic, one("no.such.config", json!("1"))));
+    run.ask("a null value", "AlterConfigs", .., of(TOPIC, &topic, one("retention.ms", Value::Null)));
+    run.ask("an unknown topic", "AlterConfigs", .., of(TOPIC, &absent, retention.clone()));
+    run.ask("an empty topic", "AlterConfigs", .., of(TOPIC, "", retention.clone()));
+    run.ask(
+        "an unknown broker",
+        "AlterConfigs",
+        ..,
+        of(BROKER, "77", one("log.cleaner.threads", json!("2"))),
+    );
+    run.ask("an unknown resource type", "AlterConfigs", .., of(99, &topic, retention.clone()));
+    run.ask("a logger", "AlterConfigs", .., of(LOGGER, "1", one("root", json!("INFO"))));
+    run.ask("nothing", "AlterConfigs", .., json!({"resources": []}));
+}
+
+fn adding(run: &mut Run) {
+    let topic = run.topic("added", 1);
+    let absent = run.name("absent");
+    let of = |kind: i8, name: &str, configs: Value| json!({"validateOnly": true, "resources": [{"resourceType": kind, "resourceName": name, "configs": configs}]});
+    let one = |name: &str, operation: i8, value: Value| json!([{"name": name, "configOperation": operation, "value": value}]);
+    for (row, configs) in [
+        ("set", one("retention.ms", 0, json!("1000"))),
+        ("delete", one("retention.ms", 1, Value::Null)),
+        ("append to a list", one("cleanup.policy", 2, json!("compact"))),
+        ("subtract from a list", one("cleanup.policy", 3, json!("delete"))),
+        ("subtract what is not in it", one("cleanup.policy", 3, json!("compact"))),
+        ("append to what is no list", one("retention.ms", 2, json!("1"))),
+        ("subtract from what is no list", one("retention.ms", 3, json!("1"))),
+        ("append null", one("cleanup.policy", 2, Value::Null)),
+        ("append a bad value", one("cleanup.policy", 2, json!("nonsense"))),
+        ("set to null", one("retention.ms", 0, Value::Null)),
+        ("an unknown operation", one("retention.ms", 9, json!("1"))),
+        ("an unknown key", one("no.such.config", 0, json!("1"))),
+        ("delete an unknown key", one("no.such.config", 1, Value::Null)),
+        ("a bad value", one("retention.ms", 0, json!("abc"))),
+        ("no configurations", json!([])),
+        (
+            "a key twice",
+            json!([{"name": "retention.ms", "configOperation": 0, "value": "1"}, {"name": "retention.ms", "configOperation": 1, "value": null}]),
+        ),
+    ] {
+        run.ask(row, "IncrementalAlterConfigs", .., of(TOPIC, &topic, configs));
+    }
+    let retention = one("retention.ms", 0, json!("1000"));
+    run.ask("an unknown topic", "IncrementalAlterConfigs", .., of(TOPIC, &absent, retention.clone()));
+    run.ask("an empty topic", "IncrementalAlterConfigs", .., of(TOPIC, "", retention.clone()));
+    run.ask("an unknown broker", "IncrementalAlterConfigs", .., of(BROKER, "77", retention.clone()));
+    run.ask("a broker that is no number", "IncrementalAlterConfigs", .., of(BROKER, "x", retention.clone()));
+    run.ask("an unknown resource type", "IncrementalAlterConfigs", .., of(99, &topic, retention.clone()));
+    let twice = json!({"validateOnly": true, "resources": [
+        {"resourceType": TOPIC, "resourceName": topic, "configs": retention},
+        {"resourceType": TOPIC, "resourceName": topic, "configs": retention}]});
+    run.ask("a topic twice", "IncrementalAlterConfigs", .., twice);
+    run.ask("nothing", "IncrementalAlterConfigs", .., json!({"resources": []}));
+    run.ask("no types", "ListConfigResources", 1, json!({"resourceTypes": [99]}));
+    run.ask("brokers", "ListConfigResources", 1, json!({"resourceTypes": [BROKER]}));
+    run.ask("client metrics", "ListConfigResources", 0, json!({}));
+}
