@@ -14,7 +14,8 @@ use crate::{Finished, TempDir, process};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// Variables that speak to the tests; the binary refuses what it does not know.
-const OWN_VARIABLES: [&str; 3] = ["KLAMM_BIN", "KLAMM_CACHE", "KLAMM_CONFORMANCE_BOOTSTRAP"];
+const OWN_VARIABLES: [&str; 4] =
+    ["KLAMM_BIN", "KLAMM_CACHE", "KLAMM_CONFORMANCE_BOOTSTRAP", "KLAMM_ORACLE_DIR"];
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
 /// A running (or ended, see [`Server::kill9`]) broker.
