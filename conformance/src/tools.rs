@@ -34,6 +34,8 @@ pub enum Tool {
     ConsoleProducer,
     /// kafka-console-consumer.
     ConsoleConsumer,
+    /// Many runs of Kafka's own tools in one JVM; takes commands, `{"do": "tool", …}`.
+    JavaTools,
     /// kafka-topics.
     Topics,
 }
@@ -63,6 +65,7 @@ impl Tool {
             Tool::Kcat => "kcat",
             Tool::ConsoleProducer => "console-producer",
             Tool::ConsoleConsumer => "console-consumer",
+            Tool::JavaTools => "java-tools",
             Tool::Topics => "topics",
         };
         let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("client"));

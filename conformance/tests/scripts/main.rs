@@ -1,4 +1,4 @@
-//! Scripts of members of groups, in every client that has them: against a `klamm` of each test's own, and, where
+//! Scripts of members of groups, in every client that has them, and runs of Kafka's own tools (`tools`): against a `klamm` of each test's own, and, where
 //! `KLAMM_CONFORMANCE_BOOTSTRAP` names Apache Kafka, against it at the same time; what the scripts tell must be equal.
 #![allow(clippy::disallowed_methods)] // Drives real processes from outside; nothing here is simulated.
 
@@ -35,6 +35,7 @@ mod members;
 mod pausing;
 mod seeking;
 mod statics;
+mod tools;
 
 /// Runs `script` with `tool` against both. The libraries in `without` must say that they can't; no other may.
 fn agree(tool: Tool, without: &[Tool], script: fn(&mut Script) -> Told) {

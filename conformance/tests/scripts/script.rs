@@ -13,7 +13,7 @@ pub(crate) const UNSUPPORTED: &str = "unsupported: ";
 pub(crate) const PARTITIONS: i64 = 4;
 
 const UNKNOWN_TOPIC_OR_PARTITION: i64 = 3;
-const LIMIT: Duration = Duration::from_secs(40);
+const LIMIT: Duration = Duration::from_secs(80);
 
 /// Ok, or what the library does not have.
 pub(crate) type Told<T = ()> = Result<T, String>;
@@ -178,7 +178,7 @@ pub(crate) fn state(client: &mut Client, member: &str) -> State {
 /// Asks again until the states are as wanted.
 ///
 /// # Panics
-/// When they are not within 40 s.
+/// When they are not within 80 s.
 pub(crate) fn wait(
     what: &str,
     mut ask: impl FnMut() -> Vec<State>,
