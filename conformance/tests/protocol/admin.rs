@@ -6,14 +6,15 @@ use klamm_protocol::create_partitions::{CreatePartitionsAssignment, CreatePartit
 use klamm_protocol::describe_client_quotas::ComponentData;
 use klamm_protocol::describe_log_dirs::DescribableLogDirTopic;
 use klamm_protocol::describe_producers::TopicRequest as ProducersOf;
+use klamm_protocol::describe_quorum::{RequestPartitionData, RequestTopicData};
 use klamm_protocol::describe_topic_partitions::{RequestCursor, TopicRequest};
 use klamm_protocol::offset_for_leader_epoch::{
     EpochEndOffset, OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
 use klamm_protocol::{
     ApiKey, CreatePartitionsRequest, DescribeClientQuotasRequest, DescribeClusterRequest,
-    DescribeLogDirsRequest, DescribeProducersRequest, DescribeTopicPartitionsRequest, ErrorCode,
-    ListConfigResourcesRequest, ListPartitionReassignmentsRequest, OffsetForLeaderEpochRequest,
+    DescribeLogDirsRequest, DescribeProducersRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest,
+    ErrorCode, ListConfigResourcesRequest, ListPartitionReassignmentsRequest, OffsetForLeaderEpochRequest,
 };
 
 use crate::{configs, delete_records, pair};
@@ -46,6 +47,31 @@ pub(crate) fn exercise(raw: &mut Raw, topic: &str, api: ApiKey, version: i16, wh
             let folder = &answer.results[0];
             let of = folder.topics.iter().find(|t| t.name == topic).expect("the topic");
             assert!(folder.error_code.is_ok() && of.partitions[0].partition_size > 0, "{what}: {of:?}");
+            let known = folder.total_bytes > 0 && folder.total_bytes >= folder.usable_bytes;
+            assert_eq!(known, version >= 4, "{what}: {folder:?}");
+        }
+        ApiKey::DescribeQuorum => {
+            let quorum = |raw: &mut Raw, name: &'static str| {
+                let partitions = vec![RequestPartitionData { partition_index: 0 }];
+                let topics = vec![RequestTopicData { topic_name: name.into(), partitions }];
+                raw.ask(version, &DescribeQuorumRequest { topics })
+            };
+            let answer = quorum(raw, "__cluster_metadata");
+            let told = &answer.topics[0].partitions[0];
+            let voter = &told.current_voters[0];
+            assert_eq!((answer.error_code, told.error_code), (ErrorCode::NONE, ErrorCode::NONE), "{what}");
+            assert_eq!((told.leader_id, told.current_voters.len()), (voter.replica_id, 1), "{what}");
+            assert!(
+                told.high_watermark > 0 && voter.log_end_offset >= told.high_watermark,
+                "{what}: {told:?}"
+            );
+            assert_eq!(voter.last_fetch_timestamp > 0, version >= 1, "{what}");
+            assert_eq!(answer.nodes.len(), usize::from(version >= 2), "{what}");
+            raw.create(&unique("goes-on"), 1, &[]);
+            let later = quorum(raw, "__cluster_metadata").topics[0].partitions[0].high_watermark;
+            assert!(later > told.high_watermark, "{what}: the metadata grew");
+            let other = &quorum(raw, "not-there").topics[0].partitions[0];
+            assert_eq!(other.error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "{what}");
         }
         ApiKey::CreatePartitions => {
             let name = unique("grows");

@@ -176,6 +176,38 @@ fn a_brokers_configuration_is_told() {
     let listed = all.configs.iter().find(|c| c.name == "message.max.bytes").expect("the key");
     assert_eq!((listed.value.as_deref(), listed.config_source, listed.config_type), (Some("1048588"), 5, 3));
     assert!(listed.documentation.is_some(), "{listed:?}");
+    for (key, value, kind) in [
+        ("broker.id", "1", 3),
+        ("log.retention.hours", "168", 3),
+        ("log.retention.bytes", "-1", 5),
+        ("log.cleanup.policy", "delete", 7),
+        ("log.segment.bytes", "1073741824", 3),
+        ("compression.type", "producer", 2),
+        ("log.message.timestamp.before.max.ms", "9223372036854775807", 5),
+    ] {
+        let row = all.configs.iter().find(|c| c.name == key).expect(key);
+        assert_eq!(
+            (row.value.as_deref(), row.config_type, row.is_sensitive),
+            (Some(value), kind, false),
+            "{key}"
+        );
+    }
+    for key in ["log.retention.ms", "log.retention.minutes"] {
+        let row = all.configs.iter().find(|c| c.name == key).expect(key);
+        assert_eq!((row.value.as_deref(), row.config_source, row.synonyms.len()), (None, 5, 0), "{key}");
+    }
+    assert!(
+        all.configs.iter().any(|c| c.name == "listeners") && all.configs.iter().any(|c| c.name == "log.dirs")
+    );
+}
+
+#[test]
+fn groups_and_subscriptions_are_described() {
+    let (_broker, mut raw) = pair();
+    for kind in [32, 16] {
+        assert_eq!(describe(&mut raw, 4, kind, "somebody", None).error_code, ErrorCode::NONE, "{kind}");
+        assert_eq!(describe(&mut raw, 4, kind, "", None).error_code, ErrorCode::INVALID_REQUEST, "{kind}");
+    }
 }
 
 #[test]

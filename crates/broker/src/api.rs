@@ -96,6 +96,7 @@ apis! {
     ListPartitionReassignments = 0..=0, list_partition_reassignments, ListPartitionReassignmentsRequest, overlaps: false, needs: Some(Operation::Describe);
     OffsetDelete = 0..=0, offset_delete, OffsetDeleteRequest, overlaps: false, needs: Some(Operation::Delete);
     DescribeClientQuotas = 0..=1, describe_client_quotas, DescribeClientQuotasRequest, overlaps: false, needs: Some(Operation::DescribeConfigs);
+    DescribeQuorum = 0..=2, describe_quorum, DescribeQuorumRequest, overlaps: false, needs: Some(Operation::Describe);
     DescribeCluster = 0..=2, describe_cluster, DescribeClusterRequest, overlaps: false, needs: Some(Operation::Describe);
     DescribeProducers = 0..=0, describe_producers, DescribeProducersRequest, overlaps: false, needs: Some(Operation::Read);
     ListConfigResources = 0..=1, list_config_resources, ListConfigResourcesRequest, overlaps: false, needs: Some(Operation::DescribeConfigs);

@@ -3,7 +3,7 @@
 
 use klamm_protocol::ErrorCode;
 
-use crate::Broker;
+use crate::{Broker, topic_config};
 
 /// Kafka's numbers of what has a configuration.
 pub(crate) const TOPIC: i8 = 2;
@@ -110,9 +110,13 @@ impl Setting {
 }
 
 impl Broker {
-    /// The broker's own configuration.
+    /// The broker's own configuration, with the defaults of topics that can't be set.
     pub(crate) fn rows(&self) -> Vec<Row> {
-        self.config.settings.iter().map(|setting| setting.row(&self.config.settings)).collect()
+        let settings = &self.config.settings;
+        let mut rows: Vec<_> = settings.iter().map(|setting| setting.row(settings)).collect();
+        rows.extend(topic_config::unset_defaults(settings));
+        rows.sort_unstable_by_key(|row| row.name);
+        rows
     }
 
     /// Refuses a resource's name that is not this broker's id; `or` tells what else it could be.

@@ -10,7 +10,7 @@ use klamm_model::StorageClass;
 
 use crate::{
     BrokerConfig,
-    configs::{ConfigType, Row, SOURCE_DEFAULT, SOURCE_TOPIC, synonyms},
+    configs::{ConfigType, Row, SOURCE_DEFAULT, SOURCE_TOPIC, Setting, synonyms},
 };
 
 pub use log_config::LogConfig;
@@ -183,6 +183,24 @@ pub(crate) fn rows(
             kind: config.form.kind(),
             doc: config.doc.trim_start(),
         }
+    })
+}
+
+/// The broker's defaults of topics that are not among its settings: they are what they are.
+pub(crate) fn unset_defaults(settings: &[Setting]) -> impl Iterator<Item = Row> {
+    let unset = |config: &&Config| config.broker.is_some_and(|key| settings.iter().all(|s| s.name != key));
+    CONFIGS.iter().filter(unset).filter_map(|config| {
+        let (name, value) = (config.broker?, Some(config.default.to_owned()));
+        Some(Row {
+            name,
+            value: value.clone(),
+            source: SOURCE_DEFAULT,
+            read_only: true,
+            sensitive: false,
+            synonyms: vec![(name, value, SOURCE_DEFAULT)],
+            kind: config.form.kind(),
+            doc: config.doc.trim_start(),
+        })
     })
 }
 

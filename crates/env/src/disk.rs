@@ -22,6 +22,15 @@ pub enum OpenMode {
     Create,
 }
 
+/// The size of the file system that a folder is in, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// In all.
+    pub total: u64,
+    /// What is free for this process.
+    pub usable: u64,
+}
+
 /// Held while a process owns a folder; dropping it lets others in.
 pub trait FolderLock: Send + Sync {}
 
@@ -45,6 +54,10 @@ pub trait Disk: Send + Sync {
     async fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
     /// Takes the folder for this process; `WouldBlock` when another process has it.
     async fn lock(&self, folder: &Path) -> io::Result<Box<dyn FolderLock>>;
+    /// The space around a folder; `Unsupported` where there is no such thing.
+    async fn space(&self, _folder: &Path) -> io::Result<Space> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// An open file.

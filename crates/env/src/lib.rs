@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 pub use busy::busy;
 pub use clock::{Clock, OsClock};
-pub use disk::{Disk, File, FolderLock, OpenMode};
+pub use disk::{Disk, File, FolderLock, OpenMode, Space};
 pub use entropy::{Entropy, OsEntropy};
 pub use net::{Connection, Listener, Net};
 pub use os_disk::OsDisk;

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 
-use crate::{Disk, File, FolderLock, OpenMode};
+use crate::{Disk, File, FolderLock, OpenMode, Space};
 
 /// Files and folders of the operating system.
 #[derive(Debug)]
@@ -148,6 +148,16 @@ impl Disk for OsDisk {
             let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
             rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
             Ok(Box::new(OsLock { _file: file }) as Box<dyn FolderLock>)
+        })
+        .await
+    }
+
+    async fn space(&self, folder: &Path) -> io::Result<Space> {
+        let folder = folder.to_owned();
+        blocking(move || {
+            let told = rustix::fs::statvfs(&folder)?;
+            let bytes = |blocks: u64| blocks.saturating_mul(told.f_frsize);
+            Ok(Space { total: bytes(told.f_blocks), usable: bytes(told.f_bavail) })
         })
         .await
     }

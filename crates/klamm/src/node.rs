@@ -21,6 +21,14 @@ use crate::{
     stores::Stores,
 };
 
+/// What Kafka's tools know by another name: Kafka's name, ours, and what stands before the value there.
+const KAFKA_NAMES: [(&str, &str, &str); 4] = [
+    ("broker.id", "node.id", ""),
+    ("listeners", "listen", "PLAINTEXT://"),
+    ("advertised.listeners", "advertised.address", "PLAINTEXT://"),
+    ("log.dirs", "data", ""),
+];
+
 /// How long a stop waits for answers under way.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -215,7 +223,12 @@ impl Starting<'_> {
 
     fn broker(&self) -> BrokerConfig {
         let config = self.config;
-        let settings: Vec<_> = KEYS.iter().map(|key| self.setting(key)).collect();
+        let mut settings: Vec<_> = KEYS.iter().map(|key| self.setting(key)).collect();
+        settings.extend(KAFKA_NAMES.iter().filter_map(|(name, key, before)| {
+            let setting = self.setting(Key::named(key)?);
+            let told = |value: Option<String>| value.map(|value| format!("{before}{value}"));
+            Some(Setting { name, value: told(setting.value), default: told(setting.default), ..setting })
+        }));
         let advertised = config.advertised_address.as_deref().and_then(|address| address.rsplit_once(':'));
         BrokerConfig {
             id: config.node_id,

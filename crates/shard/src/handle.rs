@@ -1,9 +1,15 @@
 //! The handle of a shard. Requests are taken up in the order in which their `submit` was first polled.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use klamm_machine::Machine;
-use klamm_model::Epoch;
+use klamm_model::{Epoch, Slot};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Requests that may wait in the queue.
@@ -53,11 +59,17 @@ pub struct Shard<M: Machine> {
     pub(crate) queue: mpsc::Sender<Request<M>>,
     pub(crate) state: watch::Receiver<ShardState>,
     pub(crate) stop: watch::Sender<bool>,
+    pub(crate) durable: Arc<AtomicU64>,
 }
 
 impl<M: Machine> Clone for Shard<M> {
     fn clone(&self) -> Self {
-        Self { queue: self.queue.clone(), state: self.state.clone(), stop: self.stop.clone() }
+        Self {
+            queue: self.queue.clone(),
+            state: self.state.clone(),
+            stop: self.stop.clone(),
+            durable: Arc::clone(&self.durable),
+        }
     }
 }
 
@@ -91,6 +103,11 @@ impl<M: Machine> Shard<M> {
     /// answer comes ahead of the device.
     pub async fn settled(&self) -> Result<(), ShardError> {
         self.submit(Vec::new(), Ack::Durable).await.map(drop)
+    }
+
+    /// All slots of the journal below this one are durable, as far as this owner knows.
+    pub fn durable(&self) -> Slot {
+        Slot(self.durable.load(Ordering::Acquire))
     }
 
     /// What the shard is doing.

@@ -1,7 +1,16 @@
 //! The task of a shard. One loop: durable entries are published and their replies released; requests are decided and
 //! appended; files are sealed and checkpointed in the background, one at a time, and beside it segments are cleaned up.
 
-use std::{collections::VecDeque, future::poll_fn, sync::Arc, task::Poll, time::Duration};
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::{
@@ -55,8 +64,10 @@ impl<M: Machine> Shard<M> {
         let (queue, requests) = mpsc::channel(QUEUE_MAX);
         let (tell, state) = watch::channel(ShardState::Loading);
         let (stop, stopping) = watch::channel(false);
-        tokio::spawn(run(Context { env, store, config, tell, stopping }, requests, view));
-        Self { queue, state, stop }
+        let durable = Arc::new(AtomicU64::new(0));
+        let context = Context { env, store, config, tell, stopping, durable: Arc::clone(&durable) };
+        tokio::spawn(run(context, requests, view));
+        Self { queue, state, stop, durable }
     }
 }
 
@@ -75,6 +86,7 @@ struct Context {
     config: ShardConfig,
     tell: watch::Sender<ShardState>,
     stopping: watch::Receiver<bool>,
+    durable: Arc<AtomicU64>,
 }
 
 /// Why an owner ended.
@@ -113,6 +125,7 @@ async fn run<M: Machine, V: View<M>>(
                 return;
             }
         };
+        context.durable.store(loaded.ownership.next.slot.0, Ordering::Release);
         context.tell.send_replace(ShardState::Serving(loaded.ownership.epoch));
         let exit =
             Owner::new(&context, loaded, &mut view).serve(&mut requests, context.stopping.clone()).await;
@@ -317,6 +330,7 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
         let entry = self.in_flight.pop_front().expect("one entry an append");
         assert_eq!(entry.key.slot, self.durable, "replies are released in slot order");
         self.durable = entry.key.slot.next();
+        self.context.durable.store(self.durable.0, Ordering::Release);
         match entry.content {
             Content::Records(records) => {
                 let at = At { slot: entry.key.slot, epoch: self.epoch, time_ms: entry.time_ms };

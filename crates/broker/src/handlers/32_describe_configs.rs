@@ -1,5 +1,5 @@
 //! DescribeConfigs v1-4: topics and this broker. Brokers have no dynamic configuration, so that of all brokers and that of
-//! the loggers is empty. Left out: groups and client metrics.
+//! the loggers is empty, and so is that of groups (of the classic protocol) and of client metrics.
 
 use klamm_protocol::{
     DescribeConfigsRequest, DescribeConfigsResponse, ErrorCode, Str, Uuid,
@@ -10,7 +10,7 @@ use klamm_protocol::{
 
 use crate::{
     authorizer::{Operation, Resource},
-    configs::{BROKER, BROKER_LOGGER, Refusal, Row, TOPIC},
+    configs::{BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP, Refusal, Row, TOPIC},
     errors,
     session::{Incoming, Stop},
     topic_config,
@@ -86,6 +86,20 @@ fn rows(incoming: &Incoming, resource: &DescribeConfigsResource<'_>) -> Result<V
         BROKER if name.is_empty() => Ok(Vec::new()),
         BROKER => broker.check_id(name, " or empty string").map(|()| broker.rows()),
         BROKER_LOGGER => broker.check_id(name, "").map(|()| Vec::new()),
+        // Groups of the classic protocol have no configuration of their own, and nobody subscribes to metrics.
+        GROUP if !incoming.may(Operation::DescribeConfigs, Resource::Group(name)) => {
+            Err(coded(ErrorCode::GROUP_AUTHORIZATION_FAILED))
+        }
+        GROUP if name.is_empty() => {
+            Err((ErrorCode::INVALID_REQUEST, "Group name must not be empty".to_owned()))
+        }
+        CLIENT_METRICS if !incoming.may(Operation::DescribeConfigs, Resource::Cluster) => {
+            Err(coded(ErrorCode::CLUSTER_AUTHORIZATION_FAILED))
+        }
+        CLIENT_METRICS if name.is_empty() => {
+            Err((ErrorCode::INVALID_REQUEST, "Client metrics subscription name must not be empty".to_owned()))
+        }
+        GROUP | CLIENT_METRICS => Ok(Vec::new()),
         _ => Err((ErrorCode::INVALID_REQUEST, errors::MALFORMED.to_owned())),
     }
 }

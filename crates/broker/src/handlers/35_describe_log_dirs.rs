@@ -1,7 +1,7 @@
-//! DescribeLogDirs v1-4: one folder, with the sizes of the partitions on disk. Left out: what the disk has in all (KIP-827).
-//! Topics in memory are not in the folder.
+//! DescribeLogDirs v1-4: one folder, with the sizes of the partitions on disk. v4: the disk's own size (KIP-827). Topics in memory
+//! are not in the folder.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use klamm_model::{PartitionId, StorageClass};
 use klamm_protocol::{
@@ -54,12 +54,14 @@ pub(crate) async fn handle<'a>(
             topics.push(DescribeLogDirsTopic { name, partitions });
         }
     }
+    let space = broker.env.disk.space(Path::new(&broker.config.data_folder)).await.ok();
+    let told = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
     let folder = DescribeLogDirsResult {
         error_code: ErrorCode::NONE,
         log_dir: broker.config.data_folder.clone().into(),
         topics,
-        total_bytes: UNKNOWN,
-        usable_bytes: UNKNOWN,
+        total_bytes: space.map_or(UNKNOWN, |space| told(space.total)),
+        usable_bytes: space.map_or(UNKNOWN, |space| told(space.usable)),
     };
     Ok(DescribeLogDirsResponse { results: vec![folder], ..Default::default() })
 }

@@ -26,6 +26,8 @@ pub(crate) mod describe_groups;
 pub(crate) mod describe_log_dirs;
 #[path = "61_describe_producers.rs"]
 pub(crate) mod describe_producers;
+#[path = "55_describe_quorum.rs"]
+pub(crate) mod describe_quorum;
 #[path = "75_describe_topic_partitions.rs"]
 pub(crate) mod describe_topic_partitions;
 #[path = "01_fetch.rs"]
