@@ -14,7 +14,7 @@ const VERSION: u8 = 1;
 
 /// The payload of a Checkpoint entry: the snapshot that covers all slots below `slot`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Checkpoint {
+pub struct Checkpoint {
     pub(crate) slot: Slot,
     /// The chunks, by the hash of their bytes.
     pub(crate) chunks: Vec<u128>,
@@ -47,8 +47,19 @@ fn hash(bytes: &[u8]) -> u128 {
     twox_hash::XxHash3_128::oneshot(bytes)
 }
 
+/// Takes the pairs of a chunk into a machine.
+pub fn restore_chunk<M: Machine>(machine: &mut M, chunk: Bytes) -> Result<(), Corrupt> {
+    let mut input = PayloadReader::new(chunk);
+    while input.remaining() > 0 {
+        let key = input.bytes()?;
+        machine.restore(key, input.bytes()?)?;
+    }
+    Ok(())
+}
+
 impl Checkpoint {
-    pub(crate) fn encode(&self) -> Bytes {
+    /// Its only form.
+    pub fn encode(&self) -> Bytes {
         let mut out = PayloadWriter::default();
         out.u8(VERSION);
         out.u64(self.slot.0);
@@ -57,7 +68,8 @@ impl Checkpoint {
         Bytes::from(out.finish().concat())
     }
 
-    pub(crate) fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
+    /// Reads what [`Checkpoint::encode`] wrote.
+    pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
         let mut input = PayloadReader::new(bytes);
         if input.u8()? != VERSION {
             return Err(Corrupt("a checkpoint of an unknown version"));
@@ -119,11 +131,7 @@ impl Checkpoint {
             if hash(&chunk) != *expected {
                 return Err(Corrupt("a snapshot chunk that is not what was saved").into());
             }
-            let mut input = PayloadReader::new(chunk);
-            while input.remaining() > 0 {
-                let key = input.bytes()?;
-                machine.restore(key, input.bytes()?)?;
-            }
+            restore_chunk(&mut machine, chunk)?;
         }
         Ok(machine)
     }

@@ -20,6 +20,7 @@ mod runtime;
 mod tests;
 mod view;
 
+pub use checkpoint::{Checkpoint, restore_chunk};
 pub use handle::{Ack, Shard, ShardError, ShardState};
 pub use image::{Image, ImageView};
 pub use partitions::{
