@@ -5,21 +5,18 @@ use klamm_records::{
     BatchBuilder, Codec, Compression, DecompressCap, Limits, RecordIter, batches, decompress, validate,
 };
 
-use crate::{
-    Dice,
-    history::{Part, Value},
-};
+use klamm_checker::{Part, Value, Values};
+
+use crate::Dice;
 
 /// A batch that is sent until it is acknowledged.
 #[derive(Debug, Clone)]
 pub(crate) struct Batch {
-    pub(crate) part: Part,
-    pub(crate) first: u32,
-    pub(crate) count: u32,
+    pub(crate) values: Values,
     pub(crate) bytes: Bytes,
 }
 
-/// Who writes a batch, as what.
+/// Who writes a batch, as what. A plain producer has the id -1.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Writer {
     pub(crate) id: i64,
@@ -32,16 +29,26 @@ const BATCH_BYTES_MAX: u64 = 1_000_000;
 
 impl Batch {
     /// A batch of seeded size: mostly small, some larger than a journal file's half.
-    pub(crate) fn make(part: Part, first: u32, writer: Writer, time_ms: i64, dice: &mut Dice) -> Self {
+    pub(crate) fn make(
+        part: Part,
+        sender: u32,
+        first: u32,
+        writer: Writer,
+        time_ms: i64,
+        dice: &mut Dice,
+    ) -> Self {
         let (records_max, bytes_max) = match dice.within(0..100) {
-            0..60 => (5, 300),
-            60..90 => (10, 2_000),
+            0..40 => (250, 30),
+            40..70 => (40, 200),
+            70..90 => (10, 2_000),
             90..97 => (4, 60_000),
             _ => (2, 450_000),
         };
         let codec = if dice.one_in(4) { Codec::Lz4 } else { Codec::None };
-        let mut builder =
-            BatchBuilder::new(Compression::of(codec)).producer(writer.id, writer.epoch, writer.sequence);
+        let mut builder = BatchBuilder::new(Compression::of(codec));
+        if writer.id >= 0 {
+            builder = builder.producer(writer.id, writer.epoch, writer.sequence);
+        }
         let count = dice.within(1..records_max + 1) as u32;
         let mut size = 0;
         let mut pushed = 0;
@@ -53,12 +60,12 @@ impl Batch {
             }
             let mut value = vec![0; 8 + filler as usize];
             dice.fill(&mut value[8..]);
-            value[..8].copy_from_slice(&Value { part, number }.to_bytes());
+            value[..8].copy_from_slice(&Value { writer: sender, number }.to_bytes());
             builder.push(time_ms, None, Some(&value), &[]);
             pushed += 1;
         }
         let bytes = builder.build().expect("the batch fits");
-        Self { part, first, count: pushed, bytes }
+        Self { values: Values { part, writer: sender, first, count: pushed }, bytes }
     }
 }
 

@@ -1,13 +1,22 @@
-//! What befalls the broker: crashes at seeded moments (after a time, at an operation of the disk, right after a start,
-//! while files are sealed or names change), killed, by a power cut or stopped in good order; and a network that fails.
+//! What befalls a broker: crashes at seeded moments (after a time, at an operation of the disk, right after a start,
+//! while files are sealed or names change, at a step of a rebalance), killed, by a power cut or stopped in good order;
+//! disks that are full for a while or fail to sync; clocks that jump; a network that fails.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use klamm_checker::Event;
 
 use crate::{
-    Dice, Log,
-    client::BROKER,
+    Dice, Log, Time,
     disk::{Crash, Damage, Op, SimDisk, Trap},
     host::Control,
+    model::Shared,
 };
 
 /// What is planned for the running broker.
@@ -23,40 +32,43 @@ enum Plan {
     Rest,
 }
 
-/// Who may be cut off from the broker.
-const CLIENTS: [&str; 2] = ["producer", "reader"];
+/// Whom the faults befall.
+pub(crate) struct Target {
+    /// The broker's host.
+    pub(crate) broker: String,
+    /// Who may be cut off from it.
+    pub(crate) clients: Vec<String>,
+    pub(crate) disk: SimDisk,
+    pub(crate) control: Control,
+    pub(crate) model: Shared,
+    pub(crate) time: Time,
+    pub(crate) resets: Arc<AtomicBool>,
+}
 
-/// The faults of a run.
+/// The faults of one broker's run.
 pub(crate) struct Chaos {
     dice: Dice,
     log: Log,
-    disk: SimDisk,
-    control: Control,
+    target: Target,
     plan: Plan,
     crashes_left: u64,
     /// When a cut-off client is connected again.
-    cut_until: Option<(u64, &'static str)>,
-    /// How often the broker ended otherwise than in good order.
-    pub(crate) crashes: u64,
-    /// What became of unsynced writes.
-    pub(crate) damage: Damage,
+    cut_until: Option<(u64, usize)>,
+    /// When a full disk has space again.
+    full_until: Option<u64>,
+    ended: bool,
 }
 
+/// The wall clock is never further off: producers' timestamps must stay acceptable.
+const SKEW_MS_MAX: u64 = 3_000_000;
+
 impl Chaos {
-    pub(crate) fn new(mut dice: Dice, log: Log, disk: SimDisk, control: Control) -> Self {
-        let crashes_left = dice.within(3..12);
-        let damage = Damage::default();
-        let mut chaos = Self {
-            dice,
-            log,
-            disk,
-            control,
-            plan: Plan::Rest,
-            crashes_left,
-            cut_until: None,
-            crashes: 0,
-            damage,
-        };
+    pub(crate) fn new(mut dice: Dice, log: Log, target: Target, minutes: Option<u64>) -> Self {
+        // Many more than there is time for.
+        let crashes_left = minutes.map_or(dice.within(3..12), |minutes| minutes * 1000);
+        target.resets.store(dice.one_in(2), Ordering::Relaxed);
+        let (plan, cut_until, full_until) = (Plan::Rest, None, None);
+        let mut chaos = Self { dice, log, target, plan, crashes_left, cut_until, full_until, ended: false };
         chaos.plan_end();
         chaos
     }
@@ -71,14 +83,18 @@ impl Chaos {
         self.crashes_left = left;
         let trap = match self.dice.within(0..10) {
             0..2 => Some(Trap { op: None, after: self.dice.within(0..40) }),
-            2..6 => Some(Trap { op: Some(Op::Sync), after: self.dice.within(0..100) }),
-            6..9 => {
+            2..5 => Some(Trap { op: Some(Op::Sync), after: self.dice.within(0..100) }),
+            5..8 => {
                 let op = *self.dice.pick(&[Op::Rename, Op::Truncate, Op::Replace, Op::Create, Op::Remove]);
                 Some(Trap { op: Some(op), after: self.dice.within(0..5) })
             }
+            8 => {
+                self.target.disk.fail_sync(self.dice.within(0..100));
+                None
+            }
             _ => None,
         };
-        self.disk.lay(trap);
+        self.target.disk.lay(trap);
         let at = now + self.dice.within(1..2000);
         self.plan =
             if trap.is_none() && self.dice.one_in(3) { Plan::Stop { at } } else { Plan::Crash { at } };
@@ -87,74 +103,94 @@ impl Chaos {
 
     /// Whether no crash is to come.
     pub(crate) fn is_over(&self) -> bool {
-        matches!(self.plan, Plan::Rest) && self.cut_until.is_none()
+        matches!(self.plan, Plan::Rest) && self.cut_until.is_none() && self.full_until.is_none()
     }
 
     /// No more faults, but for the last restart.
     pub(crate) fn end(&mut self) {
         self.crashes_left = 0;
-        self.disk.lay(None);
+        self.ended = true;
+        self.target.disk.lay(None);
+        self.target.resets.store(false, Ordering::Relaxed);
     }
 
     /// After each step of the simulation.
     pub(crate) fn step(&mut self, sim: &mut turmoil::Sim<'_>) {
         let now = self.log.millis();
         self.network(sim, now);
+        self.space(now);
+        if !self.ended && self.dice.one_in(3000) {
+            self.jump();
+        }
+        let wish = self.target.model.borrow_mut().crash_wish.take().filter(|_| !self.ended);
+        let running = sim.is_host_running(&*self.target.broker);
         match self.plan {
-            Plan::Crash { at } if now >= at || self.disk.is_frozen() => self.crash(sim),
-            Plan::Stop { at } if now >= at => {
-                if now == at {
-                    self.log.note("chaos", format_args!("the broker is to stop"));
-                    self.control.stop();
-                }
-                if !sim.is_host_running(BROKER) {
-                    self.log.note("chaos", format_args!("the broker stopped"));
-                    self.maybe_cut_power();
-                    self.plan_start();
-                }
-            }
             Plan::Start { at } if now >= at => {
                 self.log.note("chaos", format_args!("the broker starts"));
-                sim.bounce(BROKER);
+                self.log.tolerate(self.target.disk.hurt());
+                sim.bounce(&*self.target.broker);
                 self.plan_end();
             }
-            _ => {}
+            Plan::Start { .. } => {}
+            Plan::Stop { at } if now >= at && running => {
+                if now == at {
+                    self.log.note("chaos", format_args!("the broker is to stop"));
+                    self.log.count("stop in good order", 1);
+                    self.target.control.stop();
+                }
+            }
+            // It stopped, or could not go on.
+            _ if !running => {
+                self.log.note("chaos", format_args!("the broker ended"));
+                self.log.count("broker ended by itself", u64::from(!matches!(self.plan, Plan::Stop { .. })));
+                self.restarted("ended");
+                if self.dice.one_in(2) {
+                    self.end_disk(Crash::PowerCut);
+                }
+                self.plan_start();
+            }
+            Plan::Crash { at } if now >= at || self.target.disk.is_frozen() => self.crash(sim),
+            _ => {
+                if let Some(step) = wish {
+                    self.log.note("chaos", format_args!("at a step: {step}"));
+                    self.log.count(&format!("broker crashes: {step}"), 1);
+                    self.crash(sim);
+                }
+            }
         }
+    }
+
+    fn restarted(&self, what: &str) {
+        self.target.model.borrow_mut().tell(Event::Restart { what: what.to_owned() });
     }
 
     /// Ends the broker now.
     pub(crate) fn crash(&mut self, sim: &mut turmoil::Sim<'_>) {
         let silent = self.dice.one_in(3);
+        let broker = self.target.broker.clone();
         if silent {
             // The clients are not told: they find out by themselves.
-            CLIENTS.iter().for_each(|client| sim.partition(BROKER, *client));
+            self.target.clients.iter().for_each(|client| sim.partition(&*broker, client.as_str()));
         }
         let crash = if self.dice.one_in(4) { Crash::Kill } else { Crash::PowerCut };
         self.log.note("chaos", format_args!("{crash:?}{}", if silent { ", silent" } else { "" }));
-        self.crashes += 1;
+        self.log.count(if crash == Crash::Kill { "kill" } else { "power cut" }, 1);
         // First the disk, so that nothing that is dropped reaches it.
         self.end_disk(crash);
-        sim.crash(BROKER);
+        sim.crash(&*broker);
+        self.restarted("crash");
         if silent {
-            CLIENTS.iter().for_each(|client| sim.repair(BROKER, *client));
+            self.target.clients.iter().for_each(|client| sim.repair(&*broker, client.as_str()));
             self.cut_until = None;
         }
         self.plan_start();
     }
 
-    /// A machine that was stopped, or its process killed, may lose its power before the next start.
-    fn maybe_cut_power(&mut self) {
-        if self.dice.one_in(2) {
-            self.end_disk(Crash::PowerCut);
-        }
-    }
-
     fn end_disk(&mut self, crash: Crash) {
-        let Damage { lost, kept, torn } = self.disk.crash(crash);
+        let Damage { lost, kept, torn } = self.target.disk.crash(crash);
         self.log.note("chaos", format_args!("unsynced writes: {lost} lost, {kept} kept, {torn} torn"));
-        self.damage.lost += lost;
-        self.damage.kept += kept;
-        self.damage.torn += torn;
+        self.log.count("unsynced write lost", lost);
+        self.log.count("unsynced write torn", torn);
     }
 
     fn plan_start(&mut self) {
@@ -162,20 +198,51 @@ impl Chaos {
         self.plan = Plan::Start { at: self.log.millis() + pause };
     }
 
+    /// The wall clock jumps, to somewhere near the true time.
+    fn jump(&mut self) {
+        let skew = self.dice.within(0..2 * SKEW_MS_MAX) as i64 - SKEW_MS_MAX as i64;
+        self.log.note("chaos", format_args!("the wall clock is {skew} ms off"));
+        self.log.count("clock jump", 1);
+        self.target.time.skew(skew);
+    }
+
+    /// Now and then the disk is full for a while.
+    fn space(&mut self, now: u64) {
+        match self.full_until {
+            Some(until) if now >= until || self.ended => {
+                self.log.note("chaos", format_args!("the disk has space again"));
+                self.target.disk.fill(false);
+                self.full_until = None;
+            }
+            None if !self.ended && self.dice.one_in(8000) => {
+                let pause = self.dice.within(1..1500);
+                self.log.note("chaos", format_args!("the disk is full for {pause} ms"));
+                self.log.tolerate(true);
+                self.target.disk.fill(true);
+                self.full_until = Some(now + pause);
+            }
+            _ => {}
+        }
+    }
+
     /// Now and then a client is cut off for a while; what is on the way is gone.
     fn network(&mut self, sim: &turmoil::Sim<'_>, now: u64) {
+        let broker = &*self.target.broker;
         match self.cut_until {
             Some((until, client)) if now >= until => {
-                self.log.note("chaos", format_args!("the {client} is connected again"));
-                sim.repair(BROKER, client);
+                let client = self.target.clients[client].as_str();
+                self.log.note("chaos", format_args!("{client} is connected again"));
+                sim.repair(broker, client);
                 self.cut_until = None;
             }
-            None if self.crashes_left > 0 && self.dice.one_in(4000) => {
-                let client = *self.dice.pick(&CLIENTS);
+            None if self.crashes_left > 0 && self.dice.one_in(1000) => {
+                let number = self.dice.within(0..self.target.clients.len() as u64) as usize;
+                let client = self.target.clients[number].as_str();
                 let pause = self.dice.within(1..Duration::from_secs(2).as_millis() as u64);
-                self.log.note("chaos", format_args!("the {client} is cut off for {pause} ms"));
-                sim.partition(BROKER, client);
-                self.cut_until = Some((now + pause, client));
+                self.log.note("chaos", format_args!("{client} is cut off for {pause} ms"));
+                self.log.count("client cut off", 1);
+                sim.partition(broker, client);
+                self.cut_until = Some((now + pause, number));
             }
             _ => {}
         }

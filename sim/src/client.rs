@@ -4,15 +4,15 @@ use std::{collections::VecDeque, io, time::Duration};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use klamm_env::{Connection, Net};
-use klamm_protocol::{ApiKey, Decode as _, Decoder, Request, decode_response_header, encode_request_frame};
+use klamm_protocol::{
+    ApiKey, Decode as _, Decoder, ErrorCode, ListOffsetsRequest, Request, decode_response_header,
+    encode_request_frame,
+    list_offsets::{ListOffsetsPartition, ListOffsetsTopic},
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{Log, env::SimNet};
 
-/// Where the broker listens.
-pub(crate) const BROKER: &str = "broker";
-/// Its address.
-const ADDRESS: &str = "broker:9092";
 /// How long a client waits for a connection or an answer.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
@@ -29,7 +29,7 @@ pub(crate) enum Lost {
 
 /// A connection to the broker.
 pub(crate) struct Client {
-    name: &'static str,
+    name: String,
     log: Log,
     connection: Box<dyn Connection>,
     received: BytesMut,
@@ -45,18 +45,18 @@ pub(crate) struct Answer {
 }
 
 impl Client {
-    pub(crate) async fn connect(name: &'static str, net: &SimNet, log: &Log) -> Result<Self, Lost> {
-        let connecting = tokio::time::timeout(PATIENCE, net.connect(ADDRESS));
+    pub(crate) async fn connect(name: &str, address: &str, net: &SimNet, log: &Log) -> Result<Self, Lost> {
+        let connecting = tokio::time::timeout(PATIENCE, net.connect(address));
         let connection = connecting.await.map_err(|_| Lost::Late)??;
         log.note(name, format_args!("connected"));
         let (received, asked) = (BytesMut::new(), VecDeque::new());
-        Ok(Self { name, log: log.clone(), connection, received, next: 0, asked })
+        Ok(Self { name: name.to_owned(), log: log.clone(), connection, received, next: 0, asked })
     }
 
     /// Connects, however long it takes.
-    pub(crate) async fn connect_some_time(name: &'static str, net: &SimNet, log: &Log) -> Self {
+    pub(crate) async fn connect_some_time(name: &str, address: &str, net: &SimNet, log: &Log) -> Self {
         loop {
-            match Self::connect(name, net, log).await {
+            match Self::connect(name, address, net, log).await {
                 Ok(client) => return client,
                 Err(lost) => log.note(name, format_args!("not connected: {lost}")),
             }
@@ -67,10 +67,10 @@ impl Client {
     pub(crate) async fn send<R: Request>(&mut self, version: i16, request: &R) -> Result<(), Lost> {
         let number = self.next;
         self.next += 1;
-        let frame = encode_request_frame(version, number, Some(self.name), request)
+        let frame = encode_request_frame(version, number, Some(&self.name), request)
             .map_err(|error| Lost::Answer(error.to_string()))?;
         let bytes: usize = frame.iter().map(Bytes::len).sum();
-        self.log.note(self.name, format_args!("asks {} v{version} #{number} {bytes} bytes", R::API));
+        self.log.note(&self.name, format_args!("asks {} v{version} #{number} {bytes} bytes", R::API));
         self.asked.push_back((number, R::API, version));
         let write = async {
             for piece in &frame {
@@ -93,7 +93,7 @@ impl Client {
             return Err(Lost::Answer(format!("#{} came for #{number}", header.correlation_id)));
         }
         let crc = klamm_records::crc32c(&frame);
-        self.log.note(self.name, format_args!("is answered #{number} {} bytes {crc:08x}", frame.len()));
+        self.log.note(&self.name, format_args!("is answered #{number} {} bytes {crc:08x}", frame.len()));
         let body = decoder.at();
         Ok(Answer { frame, body, version })
     }
@@ -103,6 +103,23 @@ impl Client {
         assert!(self.asked.is_empty(), "one after the other");
         self.send(version, request).await?;
         self.receive().await
+    }
+
+    /// Where a partition's log starts.
+    pub(crate) async fn log_start(
+        &mut self,
+        topic: &str,
+        index: i32,
+    ) -> Result<Result<i64, ErrorCode>, Lost> {
+        let partition =
+            ListOffsetsPartition { partition_index: index, current_leader_epoch: -1, timestamp: -2 };
+        let topics = vec![ListOffsetsTopic { name: topic.to_owned().into(), partitions: vec![partition] }];
+        let request = ListOffsetsRequest { replica_id: -1, topics, ..Default::default() };
+        let answer = self.ask(7, &request).await?;
+        let response = answer.decode::<ListOffsetsRequest<'_>>()?;
+        let told = response.topics.first().and_then(|topic| topic.partitions.first());
+        let told = told.ok_or_else(|| Lost::Answer("not one partition".to_owned()))?;
+        Ok(if told.error_code.is_err() { Err(told.error_code) } else { Ok(told.offset) })
     }
 
     async fn frame(&mut self) -> io::Result<Bytes> {

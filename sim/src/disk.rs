@@ -58,6 +58,23 @@ impl SimDisk {
         self.0.lock().trap = trap;
     }
 
+    /// Lets the disk be full, or frees space.
+    pub fn fill(&self, full: bool) {
+        let mut state = self.0.lock();
+        state.full = full;
+        state.hurt |= full;
+    }
+
+    /// Lets the sync after so many fail.
+    pub fn fail_sync(&self, after: u64) {
+        self.0.lock().sync_fails_after = Some(after);
+    }
+
+    /// Whether a fault was put in since the last start.
+    pub fn hurt(&self) -> bool {
+        self.0.lock().hurt
+    }
+
     /// Whether a trap was sprung: the machine must crash now.
     pub fn is_frozen(&self) -> bool {
         self.0.lock().frozen

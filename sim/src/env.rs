@@ -4,7 +4,10 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -15,7 +18,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use turmoil::net::{TcpListener, TcpStream};
 
-use crate::{Dice, Time};
+use crate::{Dice, Log, Time};
 
 /// 2030-01-01, the wall time at which every run begins.
 pub(crate) const WALL_START_MS: i64 = 1_893_456_000_000;
@@ -25,7 +28,7 @@ pub(crate) struct SimClock(pub(crate) Time);
 
 impl Clock for SimClock {
     fn wall_ms(&self) -> i64 {
-        WALL_START_MS + i64::try_from(self.0.millis()).expect("runs are short")
+        WALL_START_MS + i64::try_from(self.0.millis()).expect("runs are short") + self.0.skew_ms()
     }
 
     fn monotonic(&self) -> Duration {
@@ -44,15 +47,26 @@ impl Entropy for SimEntropy {
 
 /// The network between turmoil's hosts. Writes are cut into segments of seeded sizes.
 #[derive(Clone)]
-pub(crate) struct SimNet(Arc<Mutex<Dice>>);
+pub(crate) struct SimNet {
+    dice: Arc<Mutex<Dice>>,
+    log: Log,
+    resets: Arc<AtomicBool>,
+}
 
 /// The largest segment.
 const SEGMENT_BYTES_MAX: u64 = 64 << 10;
+/// One in so many writes finds its connection reset.
+const RESET_ONE_IN: u64 = 120;
 
 impl SimNet {
     /// A host's end of the network.
-    pub(crate) fn new(dice: Dice) -> Self {
-        Self(Arc::new(Mutex::new(dice)))
+    pub(crate) fn new(dice: Dice, log: Log) -> Self {
+        Self { dice: Arc::new(Mutex::new(dice)), log, resets: Arc::default() }
+    }
+
+    /// Whether its connections are reset now and then.
+    pub(crate) fn resetting(self, resets: Arc<AtomicBool>) -> Self {
+        Self { resets, ..self }
     }
 }
 
@@ -107,7 +121,11 @@ impl AsyncWrite for SimConnection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let most = self.net.0.lock().within(1..SEGMENT_BYTES_MAX + 1) as usize;
+        if self.net.resets.load(Ordering::Relaxed) && self.net.dice.lock().one_in(RESET_ONE_IN) {
+            self.net.log.count("connection reset", 1);
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        let most = self.net.dice.lock().within(1..SEGMENT_BYTES_MAX + 1) as usize;
         let some = &bytes[..bytes.len().min(most)];
         Pin::new(&mut self.stream).poll_write(context, some)
     }

@@ -1,6 +1,6 @@
 //! The machine that the broker runs on: each start gets the surviving disk, and the facade starts on it.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use klamm::{Config, Env, Klamm};
 use parking_lot::Mutex;
@@ -37,11 +37,20 @@ pub(crate) struct Host {
     pub(crate) control: Control,
     entropy: Arc<SimEntropy>,
     net: SimNet,
+    /// Whether the broker's connections are reset now and then.
+    pub(crate) resets: Arc<AtomicBool>,
 }
 
 impl Host {
-    pub(crate) fn new(seed: u64, time: Time, log: Log, disk: SimDisk, control: Control) -> Self {
-        let mut dice = Dice::new(seed, "config");
+    pub(crate) fn new(
+        seed: u64,
+        number: usize,
+        time: Time,
+        log: Log,
+        disk: SimDisk,
+        control: Control,
+    ) -> Self {
+        let mut dice = Dice::new(seed, &format!("config {number}"));
         let config = Config {
             listen: "0.0.0.0:9092".to_owned(),
             data: "/data".into(),
@@ -49,11 +58,16 @@ impl Host {
             klamm_journal_file_bytes: 1 << 20,
             // The smallest: readers come to the files; the usual: to the tail.
             klamm_tail_bytes: *dice.pick(&[1 << 20, 64 << 20]),
+            log_retention_check_interval_ms: *dice.pick(&[50, 300, 2000]),
+            group_min_session_timeout_ms: 100,
+            group_initial_rebalance_delay_ms: *dice.pick(&[0, 0, 100]),
             ..Config::default()
         };
-        let entropy = Arc::new(SimEntropy(Mutex::new(Dice::new(seed, "entropy"))));
-        let net = SimNet::new(Dice::new(seed, "broker's net"));
-        Self { config, time, log, disk, control, entropy, net }
+        let entropy = Arc::new(SimEntropy(Mutex::new(Dice::new(seed, &format!("entropy {number}")))));
+        let resets = Arc::new(AtomicBool::new(false));
+        let net = SimNet::new(Dice::new(seed, &format!("broker's net {number}")), log.clone());
+        let net = net.resetting(Arc::clone(&resets));
+        Self { config, time, log, disk, control, entropy, net, resets }
     }
 
     /// One life of the broker.
@@ -65,8 +79,16 @@ impl Host {
             net: Arc::new(self.net.clone()),
         };
         let (config, log, stopping) = (self.config.clone(), self.log.clone(), self.control.renew());
+        let disk = self.disk.clone();
         async move {
-            let klamm = Klamm::start(config, env).await?;
+            let klamm = match Klamm::start(config, env).await {
+                Ok(klamm) => klamm,
+                Err(error) if disk.hurt() => {
+                    log.note("broker", format_args!("does not start: {error}"));
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            };
             log.note("broker", format_args!("serves"));
             let why = tokio::select! { biased;
                 why = klamm.failed() => why,
@@ -75,6 +97,10 @@ impl Host {
                     return Ok(());
                 }
             };
+            if disk.hurt() {
+                log.note("broker", format_args!("ends: {why}"));
+                return Ok(());
+            }
             Err(why.into())
         }
     }

@@ -3,10 +3,11 @@
 //! tokio's clock is not, in what is dropped by a crash.
 
 use std::{
+    collections::BTreeMap,
     fmt::{self, Write as _},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -20,12 +21,22 @@ use tracing::{
 
 /// The virtual time of a run, in whole milliseconds.
 #[derive(Debug, Clone, Default)]
-pub struct Time(Arc<AtomicU64>);
+pub struct Time(Arc<AtomicU64>, Arc<AtomicI64>);
 
 impl Time {
     /// Sets it.
     pub fn set(&self, now: Duration) {
         self.0.store(u64::try_from(now.as_millis()).expect("runs are short"), Ordering::Relaxed);
+    }
+
+    /// How far the wall clock is off, in milliseconds.
+    pub fn skew_ms(&self) -> i64 {
+        self.1.load(Ordering::Relaxed)
+    }
+
+    /// The wall clock jumps.
+    pub fn skew(&self, skew_ms: i64) {
+        self.1.store(skew_ms, Ordering::Relaxed);
     }
 
     /// Milliseconds since the start of the run.
@@ -45,6 +56,9 @@ pub struct Log {
 struct Lines {
     lines: Vec<String>,
     faults: Vec<String>,
+    /// An error is expected: a fault was put in.
+    tolerant: bool,
+    counts: BTreeMap<String, u64>,
 }
 
 impl Log {
@@ -68,6 +82,27 @@ impl Log {
     pub fn fault(&self, what: String) {
         self.note("FAULT", format_args!("{what}"));
         self.lines.lock().faults.push(what);
+    }
+
+    /// Whether errors that the broker logs are expected from now on, since a fault was put in.
+    pub fn tolerate(&self, tolerant: bool) {
+        self.lines.lock().tolerant = tolerant;
+    }
+
+    fn is_tolerant(&self) -> bool {
+        self.lines.lock().tolerant
+    }
+
+    /// Counts what happened.
+    pub fn count(&self, what: &str, times: u64) {
+        if times > 0 {
+            *self.lines.lock().counts.entry(what.to_owned()).or_default() += times;
+        }
+    }
+
+    /// All counts.
+    pub fn counts(&self) -> BTreeMap<String, u64> {
+        self.lines.lock().counts.clone()
     }
 
     /// The first fault.
@@ -106,7 +141,7 @@ impl Subscriber for Tracing {
     fn event(&self, event: &Event<'_>) {
         let mut text = Text(format!("{} {}:", event.metadata().level(), event.metadata().target()));
         event.record(&mut text);
-        if *event.metadata().level() == Level::ERROR {
+        if *event.metadata().level() == Level::ERROR && !self.0.is_tolerant() {
             self.0.fault(text.0);
         } else {
             self.0.note("broker", format_args!("{}", text.0));

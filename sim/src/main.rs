@@ -1,6 +1,8 @@
 //! `sim`: runs seeds of the simulator.
 
 mod many;
+#[cfg(feature = "planted")]
+mod planted;
 
 use std::{collections::BTreeMap, ops::Range, process::ExitCode};
 
@@ -20,6 +22,16 @@ struct Cli {
     /// Prints the whole log (one seed only).
     #[arg(long, requires = "seed")]
     log: bool,
+    /// A planted bug.
+    #[cfg(feature = "planted")]
+    #[arg(long, requires = "seed", hide = true)]
+    bug: Option<String>,
+    /// Goes on for so many minutes of virtual time.
+    #[arg(long)]
+    minutes: Option<u64>,
+    /// The first of the seeds, if --seeds says how many.
+    #[arg(long, requires = "seeds", default_value_t = 0)]
+    from: u64,
     /// Processes at a time (by default one a core).
     #[arg(long, requires = "seeds")]
     jobs: Option<usize>,
@@ -38,11 +50,27 @@ struct What {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Looks for each of the bugs that are planted in this build, from seed 0 on.
+    #[cfg(feature = "planted")]
+    Planted {
+        /// Each must be found within so many seeds.
+        #[arg(long, default_value_t = 100)]
+        seeds: u64,
+        /// Only this one, by its name.
+        #[arg(long)]
+        bug: Option<String>,
+        /// Processes at a time (by default one a core).
+        #[arg(long)]
+        jobs: Option<usize>,
+    },
     /// Runs a seed twice, in two processes, and compares the logs: they must be equal.
     Meta {
-        /// The seed.
-        #[arg(long, value_name = "N")]
-        seed: u64,
+        /// The seed; or how many seeds from 0 on.
+        #[arg(long, value_name = "N", required_unless_present = "seeds")]
+        seed: Option<u64>,
+        /// Several seeds.
+        #[arg(long, value_name = "A..B | COUNT", value_parser = seeds, conflicts_with = "seed")]
+        seeds: Option<Range<u64>>,
     },
 }
 
@@ -57,10 +85,22 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    #[cfg(feature = "planted")]
+    if let Some(name) = &cli.bug {
+        planted::plant(name);
+    }
     let result = match (cli.command, cli.what) {
-        (Some(Command::Meta { seed }), _) => many::meta(seed),
-        (None, Some(What { seed: Some(seed), .. })) => one(seed, cli.log),
-        (None, Some(What { seeds: Some(seeds), .. })) => many::seeds(seeds, cli.jobs),
+        #[cfg(feature = "planted")]
+        (Some(Command::Planted { seeds, bug, jobs }), _) => planted::find(seeds, bug.as_deref(), jobs),
+        (Some(Command::Meta { seed, seeds }), _) => {
+            let seeds = seeds.or(seed.map(|seed| seed..seed + 1)).expect("clap asks for one of them");
+            seeds.into_iter().try_for_each(many::meta)
+        }
+        (None, Some(What { seed: Some(seed), .. })) => one(seed, cli.log, cli.minutes),
+        (None, Some(What { seeds: Some(seeds), .. })) => {
+            let seeds = seeds.start + cli.from..seeds.end + cli.from;
+            many::seeds(seeds, cli.jobs, cli.minutes)
+        }
         _ => unreachable!("clap asks for one of them"),
     };
     match result {
@@ -72,22 +112,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn one(seed: u64, whole_log: bool) -> Result<(), String> {
-    let Outcome { problems, log, counts } = run(seed);
+fn one(seed: u64, whole_log: bool, minutes: Option<u64>) -> Result<(), String> {
+    let Outcome { problems, log, counts } = run(seed, minutes);
     if whole_log {
         log.lines().iter().for_each(|line| println!("{line}"));
     }
-    let damage = counts.damage;
     println!(
-        "seed {seed}: {} batches acknowledged, {} records read, {} crashes, {} torn and {} lost writes, {} ms, log {:016x}",
-        counts.acked,
+        "seed {seed}: {} operations acknowledged, {} records read, {} ms, log {:016x}",
+        counts.operations,
         counts.read,
-        counts.crashes,
-        damage.torn,
-        damage.lost,
         counts.millis,
         log.hash()
     );
+    let mut all = counts.faults;
+    all.insert(many::OPERATIONS.to_owned(), counts.operations);
+    all.insert(many::READ.to_owned(), counts.read);
+    let all: Vec<String> = all.iter().map(|(kind, times)| format!("{kind}={times}")).collect();
+    println!("{}{}", many::COUNTS, all.join(";"));
     let Some(first) = problems.first() else { return Ok(()) };
     // Problems that differ in numbers only are told once.
     let shape = |problem: &str| problem.replace(|letter: char| letter.is_ascii_digit(), "");

@@ -1,7 +1,7 @@
 //! Many seeds, and one seed twice: each run in a process of its own.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     env, io,
     num::NonZero,
     ops::Range,
@@ -12,7 +12,7 @@ use std::{
 /// Lines of context around a difference.
 const CONTEXT: usize = 5;
 
-fn start(seed: u64, more: &[&str]) -> Result<Child, String> {
+pub(crate) fn start(seed: u64, more: &[&str]) -> Result<Child, String> {
     let start = || -> io::Result<Child> {
         Command::new(env::current_exe()?)
             .args(["--seed", &seed.to_string()])
@@ -24,36 +24,80 @@ fn start(seed: u64, more: &[&str]) -> Result<Child, String> {
     start().map_err(|error| format!("seed {seed} can't be started: {error}"))
 }
 
-fn end(seed: u64, child: Child) -> Result<Output, String> {
+pub(crate) fn end(seed: u64, child: Child) -> Result<Output, String> {
     child.wait_with_output().map_err(|error| format!("seed {seed}: {error}"))
 }
 
-/// Runs seeds, some at a time, up to the first that fails.
-pub(crate) fn seeds(seeds: Range<u64>, jobs: Option<usize>) -> Result<(), String> {
+/// How the line of a seed's counts begins.
+pub(crate) const COUNTS: &str = "  counts: ";
+/// Counts that are no faults.
+pub(crate) const OPERATIONS: &str = "operations acknowledged";
+pub(crate) const READ: &str = "records read";
+/// Seeds between two words of progress.
+const PROGRESS: u64 = 100;
+
+/// The counts of many seeds.
+#[derive(Default)]
+struct Sum(BTreeMap<String, u64>);
+
+impl Sum {
+    fn add(&mut self, output: &str) {
+        let counts = output.lines().filter_map(|line| line.strip_prefix(COUNTS));
+        for (kind, times) in counts.flat_map(|line| line.split(';')).filter_map(|one| one.split_once('=')) {
+            *self.0.entry(kind.to_owned()).or_default() += times.parse::<u64>().unwrap_or(0);
+        }
+    }
+
+    fn print(&self) {
+        let crash = |kind: &str| ["kill", "power cut", "broker ended by itself"].contains(&kind);
+        let crashes: u64 = self.0.iter().filter(|(kind, _)| crash(kind)).map(|(_, times)| times).sum();
+        let apart = [OPERATIONS, READ, "stop in good order"];
+        // Which step a crash was at is told, and not counted again.
+        let again = |kind: &str| kind.starts_with("broker crashes: ");
+        let fault = |kind: &str| !apart.contains(&kind) && !again(kind);
+        let faults: u64 = self.0.iter().filter(|(kind, _)| fault(kind)).map(|(_, times)| times).sum();
+        for (kind, times) in &self.0 {
+            println!("  {times:>12} {kind}");
+        }
+        println!("  {faults:>12} faults, {crashes} crashes among them, each with a recovery");
+    }
+}
+
+/// Runs seeds, some at a time, up to the first that fails, and sums up.
+pub(crate) fn seeds(seeds: Range<u64>, jobs: Option<usize>, minutes: Option<u64>) -> Result<(), String> {
     let jobs = jobs.unwrap_or_else(|| available_parallelism().map_or(1, NonZero::get)).max(1);
+    let minutes = minutes.map(|minutes| minutes.to_string());
+    let more: Vec<&str> = minutes.iter().flat_map(|minutes| ["--minutes", minutes]).collect();
     let mut running = VecDeque::new();
-    let (mut left, mut passed) = (seeds, 0);
+    let (mut left, mut passed, mut sum) = (seeds, 0, Sum::default());
     loop {
         while running.len() < jobs
             && let Some(seed) = left.next()
         {
-            running.push_back((seed, start(seed, &[])?));
+            running.push_back((seed, start(seed, &more)?));
         }
         let Some((seed, child)) = running.pop_front() else { break };
         let output = end(seed, child)?;
-        print!("{}", String::from_utf8_lossy(&output.stdout));
+        let told = String::from_utf8_lossy(&output.stdout);
+        sum.add(&told);
         if !output.status.success() {
+            print!("{told}");
             for (_, mut child) in running {
                 // Its outcome does not matter any more.
                 let _ = child.kill();
                 let _ = child.wait();
             }
             eprint!("{}", String::from_utf8_lossy(&output.stderr));
+            sum.print();
             println!("test result: FAILED. {passed} passed; 1 failed");
             return Err(format!("seed {seed} failed ({}); again: sim --seed {seed}", output.status));
         }
         passed += 1;
+        if passed % PROGRESS == 0 {
+            println!("{passed} seeds passed, up to {seed}");
+        }
     }
+    sum.print();
     println!("test result: ok. {passed} passed; 0 failed");
     Ok(())
 }

@@ -1,10 +1,12 @@
-//! What producer and reader share: the topics as they should be, the history, and how far the run is.
+//! What the clients of one broker share: the topics as they should be, the checker, and how far the run is.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 
+use klamm_checker::{Checker, Event, Part, jsonl};
 use klamm_protocol::Uuid;
 
-use crate::history::{Event, History, Part};
+/// Events that are told with a failure.
+const RECENT: usize = 24;
 
 /// Where a topic is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub(crate) struct Topic {
     pub(crate) id: Option<Uuid>,
     pub(crate) life: Life,
     pub(crate) parts: Vec<Part>,
+    /// What it is created with.
+    pub(crate) configs: Vec<(&'static str, String)>,
 }
 
 /// How far the run is.
@@ -43,7 +47,15 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) topics: Vec<Topic>,
-    pub(crate) history: History,
+    pub(crate) checker: Checker,
+    recent: VecDeque<Event>,
+    /// Acknowledged operations: records, commits, changes of topics, joined generations.
+    pub(crate) operations: u64,
+    /// Records that were read.
+    pub(crate) read: u64,
+    /// A client wants the broker to crash now, while this is under way.
+    pub(crate) crash_wish: Option<&'static str>,
+    commits: u64,
     pub(crate) phase: Phase,
     parts: u32,
 }
@@ -54,18 +66,65 @@ pub(crate) type Shared = Rc<RefCell<Model>>;
 impl Model {
     pub(crate) fn shared() -> Shared {
         let phase = Phase::Producing;
-        Rc::new(RefCell::new(Self { topics: Vec::new(), history: History::default(), phase, parts: 0 }))
+        Rc::new(RefCell::new(Self {
+            topics: Vec::new(),
+            checker: Checker::default(),
+            recent: VecDeque::new(),
+            operations: 0,
+            read: 0,
+            crash_wish: None,
+            commits: 0,
+            phase,
+            parts: 0,
+        }))
     }
 
     pub(crate) fn tell(&mut self, event: Event) {
-        self.history.0.push(event);
+        self.checker.tell(&event);
+        match &event {
+            Event::SendOk { values, .. } => self.operations += u64::from(values.count),
+            Event::CommitOk { .. }
+            | Event::Assigned { .. }
+            | Event::TrimOk { .. }
+            | Event::ProducerId { .. } => {
+                self.operations += 1;
+            }
+            Event::Poll(poll) => self.read += poll.records.len() as u64,
+            _ => {}
+        }
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(event);
+    }
+
+    /// An answer that no correct broker gives.
+    pub(crate) fn refuse(&mut self, what: String) {
+        self.tell(Event::Refused { what });
+    }
+
+    /// The latest events, shortened.
+    pub(crate) fn recent(&self) -> Vec<String> {
+        let short = |event: &Event| jsonl::line(event).chars().take(200).collect();
+        self.recent.iter().map(short).collect()
+    }
+
+    /// A number for a commit.
+    pub(crate) fn next_commit(&mut self) -> u64 {
+        self.commits += 1;
+        self.commits
     }
 
     /// Adds a topic that is about to be created; gives its number.
-    pub(crate) fn add_topic(&mut self, name: String, partitions: u32) -> usize {
+    pub(crate) fn add_topic(
+        &mut self,
+        name: String,
+        partitions: u32,
+        configs: Vec<(&'static str, String)>,
+    ) -> usize {
         let parts = (self.parts..self.parts + partitions).map(Part).collect();
         self.parts += partitions;
-        self.topics.push(Topic { name, id: None, life: Life::Creating, parts });
+        self.topics.push(Topic { name, id: None, life: Life::Creating, parts, configs });
         self.topics.len() - 1
     }
 
@@ -73,4 +132,22 @@ impl Model {
     pub(crate) fn live(&self) -> Vec<usize> {
         (0..self.topics.len()).filter(|topic| self.topics[*topic].life == Life::Live).collect()
     }
+
+    /// A partition of a live topic by its number: topic, index.
+    pub(crate) fn find(&self, part: Part) -> Option<(usize, i32)> {
+        self.live().into_iter().find_map(|topic| {
+            let at = self.topics[topic].parts.iter().position(|known| *known == part)?;
+            Some((topic, at as i32))
+        })
+    }
+}
+
+/// The writer of a partition's idempotent producer.
+pub(crate) fn idempotent(part: Part) -> u32 {
+    part.0 * 2
+}
+
+/// The writer of a partition's plain producer.
+pub(crate) fn plain(part: Part) -> u32 {
+    part.0 * 2 + 1
 }

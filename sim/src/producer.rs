@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use klamm_checker::{Event, Part};
 use klamm_protocol::{
     ErrorCode, ProduceRequest, Records, Uuid,
     produce::{PartitionProduceData, TopicProduceData},
@@ -21,18 +22,18 @@ use crate::{
     batch::{Batch, Writer},
     client::{Client, Lost},
     env::{SimNet, WALL_START_MS},
-    history::{Acked, Event, Part},
-    model::{Phase, Shared},
+    model::{Phase, Shared, idempotent},
 };
 
-const NAME: &str = "producer";
 /// Requests in flight, as every Kafka client bounds them for idempotence.
 const IN_FLIGHT_MAX: usize = 5;
 /// Values are sent until there are about as many bytes.
-const BYTES_MEAN: u64 = 8 << 20;
+const BYTES_MEAN: u64 = 4 << 20;
 
 /// The producer of a run.
 pub(crate) struct Producer {
+    name: String,
+    address: String,
     model: Shared,
     net: SimNet,
     log: Log,
@@ -42,13 +43,23 @@ pub(crate) struct Producer {
     lanes: BTreeMap<Part, Lane>,
     in_flight: VecDeque<Vec<Batch>>,
     bytes_left: u64,
+    until_ms: Option<u64>,
     chore: Option<Chore>,
 }
 
 impl Producer {
-    pub(crate) fn new(model: Shared, net: SimNet, log: Log, mut dice: Dice) -> Self {
+    pub(crate) fn new(
+        name: String,
+        address: String,
+        model: Shared,
+        net: SimNet,
+        log: Log,
+        mut dice: Dice,
+    ) -> Self {
         let bytes_left = dice.within(BYTES_MEAN / 4..BYTES_MEAN * 7 / 4);
         Self {
+            name,
+            address,
             model,
             net,
             log,
@@ -58,22 +69,29 @@ impl Producer {
             lanes: BTreeMap::new(),
             in_flight: VecDeque::new(),
             bytes_left,
+            until_ms: None,
             chore: None,
         }
+    }
+
+    /// Goes on for so many minutes, however much that is.
+    pub(crate) fn until(self, minutes: Option<u64>) -> Self {
+        Self { until_ms: minutes.map(|minutes| minutes * 60_000), ..self }
     }
 
     /// Until all is sent and acknowledged.
     pub(crate) async fn run(mut self) {
         while !self.is_done() {
             if self.client.is_none() {
-                self.client = Some(Client::connect_some_time(NAME, &self.net, &self.log).await);
+                self.client =
+                    Some(Client::connect_some_time(&self.name, &self.address, &self.net, &self.log).await);
             }
             if let Err(lost) = self.step().await {
-                self.log.note(NAME, format_args!("lost its connection: {lost}"));
+                self.log.note(&self.name, format_args!("lost its connection: {lost}"));
                 self.lost();
             }
         }
-        self.log.note(NAME, format_args!("is done"));
+        self.log.note(&self.name, format_args!("is done"));
         self.model.borrow_mut().phase = Phase::Produced;
     }
 
@@ -86,6 +104,9 @@ impl Producer {
     }
 
     async fn step(&mut self) -> Result<(), Lost> {
+        if let Some(until_ms) = self.until_ms {
+            self.bytes_left = if self.log.millis() < until_ms { u64::MAX / 2 } else { 0 };
+        }
         self.plan_chore();
         if self.chore.is_some() && self.is_idle() {
             return self.do_chore().await;
@@ -116,10 +137,11 @@ impl Producer {
             } else if self.chore.is_none() && self.bytes_left > 0 {
                 let writer = Writer { id, epoch, sequence: lane.sequence() };
                 let time_ms = WALL_START_MS + i64::try_from(self.log.millis()).expect("runs are short");
-                let batch = Batch::make(*part, lane.sent(), writer, time_ms, &mut self.dice);
+                let batch =
+                    Batch::make(*part, idempotent(*part), lane.sent(), writer, time_ms, &mut self.dice);
                 self.bytes_left = self.bytes_left.saturating_sub(batch.bytes.len() as u64);
                 lane.begin(&batch);
-                self.model.borrow_mut().tell(Event::Sent { part: *part, until: lane.sent() });
+                self.model.borrow_mut().tell(Event::SendInvoke(batch.values));
                 batches.push(batch);
             }
         }
@@ -129,7 +151,7 @@ impl Producer {
     async fn send(&mut self, batches: Vec<Batch>) -> Result<(), Lost> {
         let mut topics: BTreeMap<usize, Vec<PartitionProduceData<'_>>> = BTreeMap::new();
         for batch in &batches {
-            let lane = &self.lanes[&batch.part];
+            let lane = &self.lanes[&batch.values.part];
             topics.entry(lane.topic).or_default().push(PartitionProduceData {
                 index: lane.index,
                 records: Some(Records::from(batch.bytes.clone())),
@@ -170,26 +192,27 @@ impl Producer {
             }
         }
         for batch in self.in_flight.pop_front().expect("an answer has its request") {
-            let lane = self.lanes.get_mut(&batch.part).expect("lanes live while batches do");
+            let lane = self.lanes.get_mut(&batch.values.part).expect("lanes live while batches do");
             let mut model = self.model.borrow_mut();
             let topic = &model.topics[lane.topic];
             let by_id = topic.id.and_then(|id| results.get(&(String::new(), id, lane.index)));
             let by_name = results.get(&(topic.name.clone(), Uuid::ZERO, lane.index));
             let Some((error, offset)) = by_id.or(by_name).copied() else {
-                return Err(Lost::Answer(format!("nothing about {:?}", batch.part)));
+                return Err(Lost::Answer(format!("nothing about {:?}", batch.values.part)));
             };
             match error {
                 ErrorCode::NONE => {
                     lane.acked();
-                    let Batch { part, first, count, .. } = batch;
-                    model.tell(Event::Acked(Acked { part, first, count, offset }));
+                    lane.acked_until(offset + i64::from(batch.values.count));
+                    model.tell(Event::SendOk { values: batch.values, offset });
                 }
-                ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::REQUEST_TIMED_OUT => lane.failed(batch),
+                ErrorCode::NOT_LEADER_OR_FOLLOWER
+                | ErrorCode::REQUEST_TIMED_OUT
+                | ErrorCode::KAFKA_STORAGE_ERROR => lane.failed(batch),
                 // What follows a batch that was not taken is not taken either.
                 ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER if lane.is_held() => lane.failed(batch),
                 error => {
-                    let what = format!("{:?}: value {} refused: {error:?}", batch.part, batch.first);
-                    model.tell(Event::Refused(what));
+                    model.refuse(format!("{:?} refused: {error:?}", batch.values));
                     lane.acked();
                 }
             }
@@ -201,7 +224,7 @@ impl Producer {
     fn lost(&mut self) {
         self.client = None;
         for batch in self.in_flight.drain(..).flatten() {
-            self.lanes.get_mut(&batch.part).expect("lanes live while batches do").failed(batch);
+            self.lanes.get_mut(&batch.values.part).expect("lanes live while batches do").failed(batch);
         }
     }
 }

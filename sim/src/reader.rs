@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use klamm_checker::{Event, Part, Poll};
 use klamm_protocol::{
     ErrorCode, FetchRequest, MetadataRequest, Uuid,
     fetch::{FetchPartition, FetchTopic},
@@ -13,16 +14,19 @@ use crate::{
     batch::values,
     client::{Client, Lost},
     env::SimNet,
-    history::{Event, Fetched, Part},
     model::{Life, Phase, Shared},
 };
 
-const NAME: &str = "reader";
+/// The checker's number of the reader, and of its last read.
+const CONSUMER: u32 = 0;
+const LAST: u32 = 1;
 /// The first version of Fetch whose answers name the log start.
 const LOG_START_SINCE: i16 = 5;
 
 /// The reader of a run.
 pub(crate) struct Reader {
+    name: String,
+    address: String,
     model: Shared,
     net: SimNet,
     log: Log,
@@ -48,31 +52,39 @@ struct Wanted {
 }
 
 impl Reader {
-    pub(crate) fn new(model: Shared, net: SimNet, log: Log, dice: Dice) -> Self {
-        Self { model, net, log, dice, client: None, positions: BTreeMap::new(), last: false }
+    pub(crate) fn new(
+        name: String,
+        address: String,
+        model: Shared,
+        net: SimNet,
+        log: Log,
+        dice: Dice,
+    ) -> Self {
+        Self { name, address, model, net, log, dice, client: None, positions: BTreeMap::new(), last: false }
     }
 
     /// Until the last read is done.
     pub(crate) async fn run(mut self) {
         loop {
             if self.client.is_none() {
-                self.client = Some(Client::connect_some_time(NAME, &self.net, &self.log).await);
+                self.client =
+                    Some(Client::connect_some_time(&self.name, &self.address, &self.net, &self.log).await);
             }
             match self.step().await {
                 Ok(true) => break,
                 Ok(false) => {}
                 Err(lost) => {
-                    self.log.note(NAME, format_args!("lost its connection: {lost}"));
+                    self.log.note(&self.name, format_args!("lost its connection: {lost}"));
                     self.client = None;
                 }
             }
         }
-        self.log.note(NAME, format_args!("is done"));
+        self.log.note(&self.name, format_args!("is done"));
     }
 
     async fn step(&mut self) -> Result<bool, Lost> {
         if !self.last && self.model.borrow().phase == Phase::Reading {
-            self.log.note(NAME, format_args!("reads everything"));
+            self.log.note(&self.name, format_args!("reads everything"));
             self.last = true;
             self.positions.clear();
         }
@@ -85,7 +97,7 @@ impl Reader {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             return Ok(false);
         }
-        let begun = self.model.borrow().history.0.len();
+        let begun = self.model.borrow().checker.events();
         let (version, request) = self.request(&wanted);
         let client = self.client.as_mut().expect("connected");
         let answer = client.ask(version, &request).await?;
@@ -100,6 +112,7 @@ impl Reader {
                 told.insert(key, partition);
             }
         }
+        let mut begin_again = Vec::new();
         for Wanted { topic, index, part, asked } in wanted {
             let (name, id, life) = {
                 let topic = &self.model.borrow().topics[topic];
@@ -109,13 +122,18 @@ impl Reader {
                 continue;
             }
             let by_id = id.and_then(|id| told.get(&(String::new(), id, index)));
-            let Some(partition) = by_id.or(told.get(&(name, Uuid::ZERO, index))) else {
+            let Some(partition) = by_id.or(told.get(&(name.clone(), Uuid::ZERO, index))) else {
                 self.refuse(format!("{part:?}: a fetch does not answer for it"));
                 continue;
             };
             match partition.error_code {
                 ErrorCode::NONE => {}
                 ErrorCode::NOT_LEADER_OR_FOLLOWER => continue,
+                // Its beginning went meanwhile.
+                ErrorCode::OFFSET_OUT_OF_RANGE => {
+                    begin_again.push((name.clone(), index, part, asked));
+                    continue;
+                }
                 error => {
                     self.refuse(format!("{part:?}: a fetch from {asked} on: {error:?}"));
                     continue;
@@ -132,39 +150,67 @@ impl Reader {
             let position = self.positions.get_mut(&part).expect("wanted");
             position.next = records.last().map_or(asked, |(offset, _)| offset + 1);
             position.done = self.last && position.next >= partition.high_watermark;
-            self.model.borrow_mut().tell(Event::Fetched(Fetched {
+            self.model.borrow_mut().tell(Event::Poll(Poll {
                 part,
+                consumer: if self.last { LAST } else { CONSUMER },
                 last: self.last,
-                begun,
-                asked,
-                high_watermark: partition.high_watermark,
+                begun: Some(begun),
+                asked: Some(asked),
+                high_watermark: Some(partition.high_watermark),
                 log_start: Some(partition.log_start_offset).filter(|_| version >= LOG_START_SINCE),
                 records,
             }));
         }
+        drop(told);
+        for (name, index, part, asked) in begin_again {
+            self.seek_to_start(name, index, part, asked).await?;
+        }
         Ok(false)
     }
 
+    /// Goes on at the log start, which must lie above where it was.
+    async fn seek_to_start(&mut self, name: String, index: i32, part: Part, asked: i64) -> Result<(), Lost> {
+        let client = self.client.as_mut().expect("connected");
+        let told = client.log_start(&name, index).await?;
+        if self.model.borrow().find(part).is_none() {
+            return Ok(());
+        }
+        match told {
+            Ok(log_start) if log_start > asked => {
+                self.positions.entry(part).or_default().next = log_start;
+                let consumer = if self.last { LAST } else { CONSUMER };
+                self.model.borrow_mut().tell(Event::Seek { consumer, part });
+            }
+            Err(ErrorCode::NOT_LEADER_OR_FOLLOWER) => {}
+            told => self.refuse(format!("{part:?}: {asked} is out of range, it starts at {told:?}")),
+        }
+        Ok(())
+    }
+
     fn refuse(&self, what: String) {
-        self.log.note(NAME, format_args!("{what}"));
-        self.model.borrow_mut().tell(Event::Refused(what));
+        self.log.note(&self.name, format_args!("{what}"));
+        self.model.borrow_mut().refuse(what);
     }
 
     /// Live partitions and where to read on; some go back a way.
     fn wanted(&mut self) -> Vec<Wanted> {
         let model = self.model.borrow();
-        let mut wanted = Vec::new();
+        let (mut wanted, mut seeks) = (Vec::new(), Vec::new());
         for topic in model.live() {
             for (index, part) in (0..).zip(&model.topics[topic].parts) {
                 let position = self.positions.entry(*part).or_default();
                 if !self.last && position.next > 0 && self.dice.one_in(60) {
                     position.next = self.dice.within(0..position.next as u64) as i64;
+                    seeks.push(*part);
                 }
                 if !position.done {
                     wanted.push(Wanted { topic, index, part: *part, asked: position.next });
                 }
             }
         }
+        drop(model);
+        let mut model = self.model.borrow_mut();
+        seeks.into_iter().for_each(|part| model.tell(Event::Seek { consumer: CONSUMER, part }));
         wanted
     }
 

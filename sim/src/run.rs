@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeMap,
     panic::{self, AssertUnwindSafe},
     sync::Once,
     time::{Duration, UNIX_EPOCH},
@@ -9,15 +10,14 @@ use std::{
 
 use crate::{
     Dice, Log, Time,
-    chaos::Chaos,
-    checker,
-    client::BROKER,
-    disk::{Damage, SimDisk},
+    chaos::{Chaos, Target},
+    disk::SimDisk,
     env::{SimNet, WALL_START_MS},
-    history::{Event, History},
     host::{Control, Host},
     log::Tracing,
-    model::{Model, Phase},
+    member::{Member, Place},
+    model::{Model, Phase, Shared},
+    plain::Plain,
     producer::Producer,
     reader::Reader,
 };
@@ -43,14 +43,12 @@ pub struct Outcome {
 pub struct Counts {
     /// Virtual milliseconds.
     pub millis: u64,
-    /// Batches that were acknowledged.
-    pub acked: usize,
+    /// Acknowledged operations: each record, commit of an offset, assignment of a member, change of a topic.
+    pub operations: u64,
     /// Records that were read.
-    pub read: usize,
-    /// Kills and power cuts.
-    pub crashes: u64,
-    /// What became of writes that were not synced.
-    pub damage: Damage,
+    pub read: u64,
+    /// Faults and crashes by kind.
+    pub faults: BTreeMap<String, u64>,
 }
 
 thread_local! {
@@ -73,15 +71,15 @@ fn watch_panics() {
     });
 }
 
-/// Runs a seed.
-pub fn run(seed: u64) -> Outcome {
+/// Runs a seed; for so many minutes of virtual time, if told.
+pub fn run(seed: u64, minutes: Option<u64>) -> Outcome {
     watch_panics();
     let time = Time::default();
     let log = Log::new(time.clone());
     RUNNING.with(|running| running.replace(Some(log.clone())));
     let (problems, counts) = tracing::subscriber::with_default(Tracing(log.clone()), || {
         // A panic outside any task (of turmoil) is told, too.
-        panic::catch_unwind(AssertUnwindSafe(|| simulate(seed, &time, &log))).unwrap_or_default()
+        panic::catch_unwind(AssertUnwindSafe(|| simulate(seed, minutes, &time, &log))).unwrap_or_default()
     });
     RUNNING.with(|running| running.replace(None));
     let mut outcome = Outcome { problems, log, counts };
@@ -91,38 +89,22 @@ pub fn run(seed: u64) -> Outcome {
     outcome
 }
 
-fn simulate(seed: u64, time: &Time, log: &Log) -> (Vec<String>, Counts) {
+fn simulate(seed: u64, minutes: Option<u64>, time: &Time, log: &Log) -> (Vec<String>, Counts) {
     let mut dice = Dice::new(seed, "run");
     let mut sim = turmoil::Builder::new()
         .rng_seed(seed)
         .epoch(UNIX_EPOCH + Duration::from_millis(WALL_START_MS as u64))
-        .simulation_duration(DURATION_MAX)
+        .simulation_duration(DURATION_MAX + Duration::from_secs(60 * minutes.unwrap_or(0)))
         .tick_duration(TICK)
         .tcp_capacity(4096)
         .min_message_latency(Duration::ZERO)
         .max_message_latency(Duration::from_millis(*dice.pick(&[1, 4, 20])))
         .enable_random_order()
         .build();
-    let disk = SimDisk::new(Dice::new(seed, "disk"), log.clone());
-    let control = Control::default();
-    let host = Host::new(seed, time.clone(), log.clone(), disk.clone(), control.clone());
-    sim.host(BROKER, move || host.live());
-
-    let model = Model::shared();
-    let net = SimNet::new(Dice::new(seed, "producer's net"));
-    let producer = Producer::new(model.clone(), net, log.clone(), Dice::new(seed, "producer"));
-    sim.client("producer", async move {
-        producer.run().await;
-        Ok(())
-    });
-    let net = SimNet::new(Dice::new(seed, "reader's net"));
-    let reader = Reader::new(model.clone(), net, log.clone(), Dice::new(seed, "reader"));
-    sim.client("reader", async move {
-        reader.run().await;
-        Ok(())
-    });
-
-    let mut chaos = Chaos::new(Dice::new(seed, "chaos"), log.clone(), disk, control);
+    // Brokers that know nothing of each other share a process, as embedded ones do.
+    let brokers = if dice.one_in(6) { 2 } else { 1 };
+    let mut worlds: Vec<World> =
+        (0..brokers).map(|number| World::new(seed, number, minutes, time, log, &mut sim)).collect();
     let mut problems = Vec::new();
     loop {
         time.set(sim.elapsed());
@@ -134,35 +116,113 @@ fn simulate(seed: u64, time: &Time, log: &Log) -> (Vec<String>, Counts) {
                 break;
             }
         }
-        if log.first_fault().is_some() {
+        if log.first_fault().is_some() || worlds.iter().any(World::is_wrong) {
             break;
         }
-        if model.borrow().phase == Phase::Produced {
-            chaos.end();
-            if chaos.is_over() {
-                model.borrow_mut().phase = Phase::Reading;
-                chaos.crash(&mut sim);
-            }
+        worlds.iter_mut().for_each(|world| world.step(&mut sim));
+    }
+    let mut counts = Counts { millis: log.millis(), ..Counts::default() };
+    for world in worlds {
+        let mut model = world.model.borrow_mut();
+        log.note("run", format_args!("ends with {} events", model.checker.events()));
+        counts.operations += model.operations;
+        counts.read += model.read;
+        let checker = std::mem::take(&mut model.checker);
+        let whole = problems.is_empty() && log.first_fault().is_none() && checker.found().is_empty();
+        let found = if whole { checker.finish() } else { checker.found().to_vec() };
+        problems.extend(found.iter().map(ToString::to_string));
+        if !problems.is_empty() {
+            problems.extend(model.recent().into_iter().map(|event| format!("lately: {event}")));
         }
-        chaos.step(&mut sim);
     }
-    let model = model.borrow();
-    log.note("run", format_args!("ends with {} events", model.history.0.len()));
-    if problems.is_empty() && log.first_fault().is_none() {
-        problems.extend(checker::check(&model.history).iter().map(ToString::to_string));
-    }
-    (problems, counts(&model.history, &chaos, log))
+    counts.faults = log.counts();
+    (problems, counts)
 }
 
-fn counts(history: &History, chaos: &Chaos, log: &Log) -> Counts {
-    let mut counts =
-        Counts { millis: log.millis(), crashes: chaos.crashes, damage: chaos.damage, ..Default::default() };
-    for event in &history.0 {
-        match event {
-            Event::Acked(_) => counts.acked += 1,
-            Event::Fetched(fetched) => counts.read += fetched.records.len(),
-            _ => {}
+/// A broker, its clients, and what befalls them.
+struct World {
+    model: Shared,
+    chaos: Chaos,
+}
+
+impl World {
+    fn new(
+        seed: u64,
+        number: usize,
+        minutes: Option<u64>,
+        time: &Time,
+        log: &Log,
+        sim: &mut turmoil::Sim<'_>,
+    ) -> Self {
+        let broker = format!("broker{number}");
+        let address = format!("{broker}:9092");
+        let dice = |part: &str| Dice::new(seed, &format!("{part} {number}"));
+        let mut shape = dice("shape");
+        let disk = SimDisk::new(dice("disk"), log.clone());
+        let control = Control::default();
+        let host = Host::new(seed, number, time.clone(), log.clone(), disk.clone(), control.clone());
+        let resets = host.resets.clone();
+        sim.host(broker.as_str(), move || host.live());
+
+        let model = Model::shared();
+        let mut clients = Vec::new();
+        let mut client = |part: &str| {
+            let name = format!("{part}{number}");
+            clients.push(name.clone());
+            let net = SimNet::new(dice(&format!("{part}'s net")), log.clone());
+            (name, address.clone(), model.clone(), net, log.clone(), dice(part))
+        };
+        let (name, address, shared, net, noted, throws) = client("producer");
+        let producer = Producer::new(name.clone(), address, shared, net, noted, throws).until(minutes);
+        sim.client(name, async move {
+            producer.run().await;
+            Ok(())
+        });
+        let (name, address, shared, net, noted, throws) = client("reader");
+        let reader = Reader::new(name.clone(), address, shared, net, noted, throws);
+        sim.client(name, async move {
+            reader.run().await;
+            Ok(())
+        });
+        if shape.one_in(2) {
+            let (name, address, model, net, log, dice) = client("plain");
+            let plain = Plain { name: name.clone(), address, model, net, log, dice };
+            sim.client(name, async move {
+                plain.run().await;
+                Ok(())
+            });
         }
+        for at in 0..shape.within(0..5) as u32 {
+            let (name, address, shared, net, noted, throws) = client(&format!("member{at}-"));
+            let group = format!("g{}", if at < 3 { 0 } else { 1 });
+            let place =
+                Place { name: name.clone(), address, group, is_static: shape.one_in(3), consumer: 10 + at };
+            let member = Member::new(place, shared, net, noted, throws);
+            sim.client(name, async move {
+                member.run().await;
+                Ok(())
+            });
+        }
+        let time = time.clone();
+        let target = Target { broker, clients, disk, control, model: model.clone(), time, resets };
+        let chaos = Chaos::new(dice("chaos"), log.clone(), target, minutes);
+        Self { model, chaos }
     }
-    counts
+
+    /// Whether it is known already that the run fails.
+    fn is_wrong(&self) -> bool {
+        !self.model.borrow().checker.found().is_empty()
+    }
+
+    /// After each step of the simulation.
+    fn step(&mut self, sim: &mut turmoil::Sim<'_>) {
+        if self.model.borrow().phase == Phase::Produced {
+            self.chaos.end();
+            if self.chaos.is_over() {
+                self.model.borrow_mut().phase = Phase::Reading;
+                self.chaos.crash(sim);
+            }
+        }
+        self.chaos.step(sim);
+    }
 }

@@ -22,7 +22,7 @@ fn a_seed_replays_with_an_equal_log() {
 
 #[test]
 fn two_seeds_differ() {
-    let hash = |seed| klamm_sim::run(seed).log.hash();
+    let hash = |seed| klamm_sim::run(seed, None).log.hash();
     assert_ne!(hash(1003), hash(1004));
 }
 

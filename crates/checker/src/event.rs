@@ -169,7 +169,7 @@ pub enum Event {
         group: String,
         /// The generation.
         generation: i32,
-        /// The member's id.
+        /// The member's id; that of its instance if it is a static member, which may come back under another id.
         member: String,
         /// What it owns.
         parts: Vec<Part>,

@@ -2,9 +2,13 @@
 
 mod ids;
 mod name;
+mod planted;
 
 pub use ids::{BrokerId, Epoch, Offset, PartitionId, ProducerEpoch, ProducerId, ShardId, Slot, TopicId};
 pub use name::{InvalidTopicName, TOPIC_NAME_BYTES_MAX, TopicName};
+#[cfg(feature = "planted")]
+pub use planted::plant;
+pub use planted::{Bug, planted};
 
 /// What an `acks=all` answer means for a topic (topic config `klamm.storage.class`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

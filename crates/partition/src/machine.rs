@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
 use bytes::Bytes;
 use klamm_machine::{At, Corrupt, Decision, Machine, Now, Pair, PayloadReader};
-use klamm_model::{Epoch, Offset, PartitionId, TopicId};
+use klamm_model::{Bug, Epoch, Offset, PartitionId, TopicId, planted};
 use klamm_records::PatchedHead;
 
 use crate::{
@@ -50,7 +50,7 @@ impl Partitions {
                 reserved_end: partition.reserved_end,
             }))
         };
-        if header.has_producer_id() {
+        if header.has_producer_id() && !planted(Bug::ForgetProducerWindow) {
             let known = partition.producers.get(&header.producer_id);
             let expired = |p: &&Producer| now.wall_ms - p.last_time_ms >= produce.producer_expiration_ms;
             match Producer::admit(known.filter(|p| !expired(p)), header) {
@@ -222,7 +222,11 @@ impl Machine for Partitions {
 
     fn restore(&mut self, key: Bytes, value: Bytes) -> Result<(), Corrupt> {
         let id = PartitionId::from_bytes(PayloadReader::new(key).array()?);
-        self.partitions.insert(id, Arc::new(snapshot::decode(value)?));
+        let mut partition = snapshot::decode(value)?;
+        if planted(Bug::ReuseOffset) {
+            partition.next_offset = partition.log_start_offset.max(partition.next_offset - 1);
+        }
+        self.partitions.insert(id, Arc::new(partition));
         Ok(())
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use klamm_machine::{At, Machine, PayloadReader, Record};
-use klamm_model::Slot;
+use klamm_model::{Bug, Slot, planted};
 use klamm_store::{
     AcquireError, Claim, Entry, EntryKind, Ownership, SegmentError, ShardStore, acquire, flatten,
 };
@@ -72,6 +72,9 @@ pub(crate) async fn recover<M: Machine, V: View<M>>(
         assert_eq!(checkpoint.slot, head.slot, "a head marker's checkpoint covers what is below it");
         machine = checkpoint.load(&*store.snapshots).await?;
         slot = head.slot;
+        if planted(Bug::DropTailOnCheckpoint) {
+            slot = ownership.takeover;
+        }
     }
     let (below, above): (Vec<_>, Vec<_>) =
         store.segments.list().await?.into_iter().partition(|info| info.slots.end <= slot);

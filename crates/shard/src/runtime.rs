@@ -20,7 +20,7 @@ use futures_util::{
 };
 use klamm_env::Env;
 use klamm_machine::{At, Machine, Now};
-use klamm_model::{BrokerId, Epoch, ShardId, Slot};
+use klamm_model::{BrokerId, Bug, Epoch, ShardId, Slot, planted};
 use klamm_store::{
     AppendError, Claim, Entry, EntryHash, EntryKind, Head, Header, Key, Nonce, SegmentInfo, ShardStore,
     Written, entry::crc32c,
@@ -318,6 +318,15 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
         };
         self.appends.push_back(append.boxed());
         let mut entry = InFlight { key: self.next, time_ms, content, waiting, written: Some(was_written) };
+        if planted(Bug::AnswerEarly) {
+            entry.waiting.drain(..).for_each(Waiting::release);
+        }
+        if planted(Bug::ServePastHighWatermark)
+            && let Content::Records(records) = &entry.content
+        {
+            let at = At { slot: entry.key.slot, epoch: self.epoch, time_ms };
+            self.view.publish(Published { key: entry.key, at, records });
+        }
         if self.in_flight.iter_mut().all(InFlight::release_written) {
             entry.release_written();
         }
@@ -332,6 +341,7 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
         self.durable = entry.key.slot.next();
         self.context.durable.store(self.durable.0, Ordering::Release);
         match entry.content {
+            Content::Records(_) if planted(Bug::ServePastHighWatermark) => {}
             Content::Records(records) => {
                 let at = At { slot: entry.key.slot, epoch: self.epoch, time_ms: entry.time_ms };
                 self.view.publish(Published { key: entry.key, at, records: &records });

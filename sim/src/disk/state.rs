@@ -77,6 +77,12 @@ pub(super) struct State {
     pace: Pace,
     dice: Dice,
     log: Log,
+    /// No space is left until somebody frees some.
+    pub(super) full: bool,
+    /// The sync after so many fails.
+    pub(super) sync_fails_after: Option<u64>,
+    /// A fault was put in since the mount.
+    pub(super) hurt: bool,
 }
 
 impl State {
@@ -93,6 +99,9 @@ impl State {
             pace: Pace { sync_ms_max, change_ms_max: sync_ms_max.min(5) },
             dice,
             log,
+            full: false,
+            sync_fails_after: None,
+            hurt: false,
         }
     }
 
@@ -109,12 +118,31 @@ impl State {
         self.locks.clear();
         self.frozen = false;
         self.trap = None;
+        self.sync_fails_after = None;
+        self.hurt = self.full;
     }
 
     /// How long the operation takes, in milliseconds, and whether it has its effect although it springs the trap.
     pub(super) fn begin(&mut self, generation: u64, op: Op, path: &Path) -> io::Result<(u64, bool)> {
         self.check(generation, path)?;
         self.log.note("disk", format_args!("{op:?} {}", path.display()));
+        if self.full && matches!(op, Op::Replace | Op::Create | Op::Allocate | Op::Folder) {
+            self.hurt = true;
+            self.log.count("disk full", 1);
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        if op == Op::Sync
+            && let Some(after) = self.sync_fails_after
+        {
+            self.sync_fails_after = after.checked_sub(1);
+            if after == 0 {
+                self.hurt = true;
+                self.log.tolerate(true);
+                self.log.count("fsync error", 1);
+                self.log.note("disk", format_args!("fails to sync {}", path.display()));
+                return Err(io::Error::other("the simulated device failed"));
+            }
+        }
         let pause = match op {
             Op::List | Op::Open | Op::Read => u64::from(self.dice.one_in(8)),
             Op::Sync => self.dice.within(0..self.pace.sync_ms_max + 1),

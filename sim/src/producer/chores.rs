@@ -1,13 +1,16 @@
 //! What the producer does between batches, when nothing is in flight: new producer ids, new topics, fewer topics.
 //! A chore is asked again until it is answered; from the second time on it may have been done already.
 
+use klamm_checker::{Event, Part};
 use klamm_protocol::{
-    CreateTopicsRequest, DeleteTopicsRequest, ErrorCode, InitProducerIdRequest, Uuid,
-    create_topics::CreatableTopic, delete_topics::DeleteTopicState,
+    CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, ErrorCode, InitProducerIdRequest, Uuid,
+    create_topics::{CreatableTopic, CreatableTopicConfig},
+    delete_records::{DeleteRecordsPartition, DeleteRecordsTopic},
+    delete_topics::DeleteTopicState,
 };
 
 use super::{Lane, Producer};
-use crate::{client::Lost, history::Event, model::Life};
+use crate::{client::Lost, model::Life};
 
 const TOPICS_MAX: usize = 4;
 /// Few names, so that they are used again.
@@ -18,6 +21,7 @@ pub(super) enum Chore {
     ProducerId,
     Create { topic: usize, again: bool },
     Delete { topic: usize, again: bool },
+    Trim { part: Part, below: i64 },
 }
 
 impl Producer {
@@ -35,7 +39,11 @@ impl Producer {
         self.chore = match what {
             0 => Some(Chore::ProducerId),
             1..5 if live.len() < TOPICS_MAX => Some(self.plan_topic()),
-            5..8 if live.len() > 1 => Some(Chore::Delete { topic: *self.dice.pick(&live), again: false }),
+            // The first topic is the groups': it stays.
+            5..8 if live.len() > 1 => {
+                Some(Chore::Delete { topic: *self.dice.pick(&live[1..]), again: false })
+            }
+            8..14 => self.plan_trim(),
             _ => None,
         };
     }
@@ -49,7 +57,13 @@ impl Producer {
             }
         };
         let partitions = self.dice.within(1..4) as u32;
-        Chore::Create { topic: model.add_topic(name, partitions), again: false }
+        let configs = match self.dice.within(0..8) {
+            _ if model.topics.is_empty() => vec![],
+            0 => vec![("retention.ms", self.dice.within(200..8000).to_string())],
+            1 => vec![("retention.bytes", self.dice.within(0..400_000).to_string())],
+            _ => vec![],
+        };
+        Chore::Create { topic: model.add_topic(name, partitions, configs), again: false }
     }
 
     pub(super) async fn do_chore(&mut self) -> Result<(), Lost> {
@@ -58,6 +72,11 @@ impl Producer {
             Chore::Create { topic, again } => {
                 self.chore = Some(Chore::Create { topic, again: true });
                 if !self.create(topic, again).await? {
+                    return Ok(());
+                }
+            }
+            Chore::Trim { part, below } => {
+                if !self.trim(part, below).await? {
                     return Ok(());
                 }
             }
@@ -84,21 +103,26 @@ impl Producer {
         if response.error_code != ErrorCode::NONE {
             return Err(Lost::Answer(format!("{:?}", response.error_code)));
         }
-        self.model.borrow_mut().tell(Event::ProducerId(response.producer_id));
+        self.model.borrow_mut().tell(Event::ProducerId { id: response.producer_id });
         self.writer = Some((response.producer_id, response.producer_epoch));
         self.lanes.values_mut().for_each(Lane::restart);
         Ok(())
     }
 
     async fn create(&mut self, number: usize, again: bool) -> Result<bool, Lost> {
-        let (name, partitions) = {
+        let (name, partitions, configs) = {
             let topic = &self.model.borrow().topics[number];
-            (topic.name.clone(), topic.parts.len() as i32)
+            (topic.name.clone(), topic.parts.len() as i32, topic.configs.clone())
+        };
+        let config = |(name, value): (&'static str, String)| CreatableTopicConfig {
+            name: name.into(),
+            value: Some(value.into()),
         };
         let topics = vec![CreatableTopic {
             name: name.into(),
             num_partitions: partitions,
             replication_factor: 1,
+            configs: configs.into_iter().map(config).collect(),
             ..Default::default()
         }];
         let request = CreateTopicsRequest { topics, timeout_ms: 30_000, ..Default::default() };
@@ -109,13 +133,17 @@ impl Producer {
         match result.error_code {
             ErrorCode::NONE => model.topics[number].id = Some(result.topic_id),
             ErrorCode::TOPIC_ALREADY_EXISTS if again => {}
-            ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::REQUEST_TIMED_OUT => return Ok(false),
-            error => model.tell(Event::Refused(format!("topic {number} is not created: {error:?}"))),
+            error if passing(error) => return Ok(false),
+            error => model.refuse(format!("topic {number} is not created: {error:?}")),
         }
-        let topic = &mut model.topics[number];
-        topic.life = Life::Live;
-        for (index, part) in (0..).zip(&topic.parts) {
-            self.lanes.insert(*part, Lane::new(number, index));
+        model.operations += 1;
+        model.topics[number].life = Life::Live;
+        for (index, part) in (0..).zip(model.topics[number].parts.clone()) {
+            self.lanes.insert(part, Lane::new(number, index));
+            model.tell(Event::Plain { writer: crate::model::plain(part) });
+            if !model.topics[number].configs.is_empty() {
+                model.tell(Event::TrimInvoke { part, below: i64::MAX });
+            }
         }
         Ok(true)
     }
@@ -133,7 +161,7 @@ impl Producer {
             }];
             for part in topic.parts.clone() {
                 self.lanes.remove(&part);
-                model.tell(Event::Deleting(part));
+                model.tell(Event::DeleteInvoke { part });
             }
         }
         let answer = self.client.as_mut().expect("connected").ask(6, &request).await?;
@@ -143,10 +171,47 @@ impl Producer {
         match result.error_code {
             ErrorCode::NONE => {}
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC_ID if again => {}
-            ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::REQUEST_TIMED_OUT => return Ok(false),
-            error => model.tell(Event::Refused(format!("topic {number} is not deleted: {error:?}"))),
+            error if passing(error) => return Ok(false),
+            error => model.refuse(format!("topic {number} is not deleted: {error:?}")),
         }
+        model.operations += 1;
         model.topics[number].life = Life::Deleted;
         Ok(true)
     }
+
+    /// Some of a partition's acknowledged records, not all of them.
+    fn plan_trim(&mut self) -> Option<Chore> {
+        let parts: Vec<Part> = self.lanes.keys().copied().collect();
+        let part = *self.dice.pick(&parts);
+        let end = self.lanes[&part].acked_end();
+        (end > 1).then(|| Chore::Trim { part, below: self.dice.within(1..end as u64) as i64 })
+    }
+
+    async fn trim(&mut self, part: Part, below: i64) -> Result<bool, Lost> {
+        let lane = &self.lanes[&part];
+        let name = self.model.borrow().topics[lane.topic].name.clone();
+        self.model.borrow_mut().tell(Event::TrimInvoke { part, below });
+        let partition = DeleteRecordsPartition { partition_index: lane.index, offset: below };
+        let topics = vec![DeleteRecordsTopic { name: name.into(), partitions: vec![partition] }];
+        let request = DeleteRecordsRequest { topics, timeout_ms: 30_000 };
+        let answer = self.client.as_mut().expect("connected").ask(2, &request).await?;
+        let response = answer.decode::<DeleteRecordsRequest<'_>>()?;
+        let result = response.topics.first().and_then(|topic| topic.partitions.first());
+        let result = result.ok_or_else(|| Lost::Answer("not one partition".to_owned()))?;
+        match result.error_code {
+            ErrorCode::NONE => {
+                let log_start = result.low_watermark;
+                self.model.borrow_mut().tell(Event::TrimOk { part, log_start });
+            }
+            error if passing(error) => return Ok(false),
+            error => self.model.borrow_mut().refuse(format!("{part:?} is not trimmed to {below}: {error:?}")),
+        }
+        Ok(true)
+    }
+}
+
+/// Whether the same may be asked again.
+fn passing(error: ErrorCode) -> bool {
+    [ErrorCode::NOT_LEADER_OR_FOLLOWER, ErrorCode::REQUEST_TIMED_OUT, ErrorCode::KAFKA_STORAGE_ERROR]
+        .contains(&error)
 }

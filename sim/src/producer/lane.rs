@@ -18,12 +18,13 @@ pub(super) struct Lane {
     /// Came back while others are in flight.
     failed: Vec<Batch>,
     in_flight: usize,
+    acked_end: i64,
 }
 
 impl Lane {
     pub(super) fn new(topic: usize, index: i32) -> Self {
         let (waiting, failed) = (VecDeque::new(), Vec::new());
-        Self { topic, index, values: 0, sequence: 0, waiting, failed, in_flight: 0 }
+        Self { topic, index, values: 0, sequence: 0, waiting, failed, in_flight: 0, acked_end: 0 }
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -54,8 +55,8 @@ impl Lane {
     /// A new batch is on its way.
     pub(super) fn begin(&mut self, batch: &Batch) {
         assert!(self.waiting.is_empty() && !self.is_held(), "older batches come first");
-        self.values += batch.count;
-        self.sequence += batch.count as i32;
+        self.values += batch.values.count;
+        self.sequence += batch.values.count as i32;
         self.in_flight += 1;
     }
 
@@ -64,6 +65,16 @@ impl Lane {
         let batch = self.waiting.pop_front()?;
         self.in_flight += 1;
         Some(batch)
+    }
+
+    /// The end of what was acknowledged.
+    pub(super) fn acked_end(&self) -> i64 {
+        self.acked_end
+    }
+
+    /// Acknowledged, up to an offset.
+    pub(super) fn acked_until(&mut self, end: i64) {
+        self.acked_end = self.acked_end.max(end);
     }
 
     pub(super) fn acked(&mut self) {

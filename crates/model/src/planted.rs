@@ -1,0 +1,65 @@
+//! Bugs on purpose, so that tests can show that they are found. Without the feature `planted` none is there: the
+//! compiler sees `false`. With it, at most one is, for the whole process.
+
+/// A mistake that a programmer could make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Bug {
+    /// Written is taken for durable.
+    SkipSync = 1,
+    /// Replies do not wait for their entry.
+    AnswerEarly,
+    /// Duplicates of a producer are not known.
+    ForgetProducerWindow,
+    /// A snapshot's end of a log is one too low.
+    ReuseOffset,
+    /// An entry counts whatever it follows.
+    IgnoreHashChain,
+    /// A commit of several offsets stores the first.
+    LoseCommit,
+    /// Commits of earlier generations are taken.
+    SkipGenerationCheck,
+    /// Readers see what is not durable.
+    ServePastHighWatermark,
+    /// Of the journal behind a checkpoint nothing is replayed.
+    DropTailOnCheckpoint,
+    /// Entries go before the head marker that replaces them is there.
+    DeleteBeforeHead,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::SkipSync,
+        Self::AnswerEarly,
+        Self::ForgetProducerWindow,
+        Self::ReuseOffset,
+        Self::IgnoreHashChain,
+        Self::LoseCommit,
+        Self::SkipGenerationCheck,
+        Self::ServePastHighWatermark,
+        Self::DropTailOnCheckpoint,
+        Self::DeleteBeforeHead,
+    ];
+}
+
+#[cfg(feature = "planted")]
+static PLANTED: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
+
+/// Plants a bug in this process.
+#[cfg(feature = "planted")]
+pub fn plant(bug: Bug) {
+    PLANTED.store(bug as u8, std::sync::atomic::Ordering::Relaxed);
+}
+
+/// Whether the bug is there.
+#[cfg(feature = "planted")]
+pub fn planted(bug: Bug) -> bool {
+    PLANTED.load(std::sync::atomic::Ordering::Relaxed) == bug as u8
+}
+
+/// Whether the bug is there.
+#[cfg(not(feature = "planted"))]
+pub const fn planted(_: Bug) -> bool {
+    false
+}

@@ -1,0 +1,330 @@
+//! The member's calls.
+
+use klamm_checker::{Event, Part, Poll};
+use klamm_protocol::{
+    Blob, ErrorCode, FetchRequest, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest,
+    OffsetCommitRequest, OffsetFetchRequest, SyncGroupRequest,
+    fetch::{FetchPartition, FetchTopic},
+    join_group::JoinGroupRequestProtocol,
+    leave_group::MemberIdentity,
+    offset_commit::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
+    offset_fetch::OffsetFetchRequestTopic,
+    sync_group::SyncGroupRequestAssignment,
+};
+
+use super::{End, Member, Positions};
+use crate::{
+    batch::values,
+    client::{Client, Lost},
+};
+
+/// What a member learns when it has joined: the ids of all members if it leads.
+pub(super) struct Joined {
+    members: Vec<String>,
+}
+
+fn to_bytes(parts: &[Part]) -> Vec<u8> {
+    parts.iter().flat_map(|part| part.0.to_be_bytes()).collect()
+}
+
+fn from_bytes(bytes: &[u8]) -> Vec<Part> {
+    let number = |bytes: &[u8]| Part(u32::from_be_bytes(bytes.try_into().expect("four each")));
+    bytes.chunks_exact(4).map(number).collect()
+}
+
+impl Member {
+    pub(super) async fn join(&mut self, client: &mut Client) -> Result<Joined, End> {
+        let request = JoinGroupRequest {
+            group_id: self.group.clone().into(),
+            session_timeout_ms: 700,
+            rebalance_timeout_ms: 700,
+            member_id: self.id.clone().into(),
+            group_instance_id: self.instance.clone().map(Into::into),
+            protocol_type: "consumer".into(),
+            protocols: vec![JoinGroupRequestProtocol {
+                name: "spread".into(),
+                metadata: Blob::Owned(b"any".to_vec()),
+            }],
+            reason: None,
+        };
+        client.send(7, &request).await?;
+        self.at("JoinGroup sent")?;
+        let answer = client.receive().await?;
+        let response = answer.decode::<JoinGroupRequest<'_>>()?;
+        match response.error_code {
+            ErrorCode::NONE => {}
+            ErrorCode::MEMBER_ID_REQUIRED => {
+                self.id = response.member_id.to_string();
+                return Err(End::Again);
+            }
+            error => return Err(self.refused("joining", error)),
+        }
+        self.id = response.member_id.to_string();
+        self.generation = response.generation_id;
+        let (group, member) = (self.group.clone(), self.id.clone());
+        self.tell(Event::Joined { group, generation: self.generation, member });
+        let leads = response.leader == response.member_id;
+        let members = response.members.iter().filter(|_| leads).map(|one| one.member_id.to_string());
+        let joined = Joined { members: members.collect() };
+        self.at("JoinGroup answered")?;
+        Ok(joined)
+    }
+
+    pub(super) async fn sync(&mut self, client: &mut Client, joined: Joined) -> Result<Vec<Part>, End> {
+        let parts = self.model.borrow().topics[0].parts.clone();
+        let count = joined.members.len();
+        let share = |(at, member): (usize, &String)| {
+            let its: Vec<Part> = parts.iter().skip(at).step_by(count).copied().collect();
+            SyncGroupRequestAssignment {
+                member_id: member.clone().into(),
+                assignment: Blob::Owned(to_bytes(&its)),
+            }
+        };
+        let request = SyncGroupRequest {
+            group_id: self.group.clone().into(),
+            generation_id: self.generation,
+            member_id: self.id.clone().into(),
+            group_instance_id: self.instance.clone().map(Into::into),
+            protocol_type: Some("consumer".into()),
+            protocol_name: Some("spread".into()),
+            assignments: joined.members.iter().enumerate().map(share).collect(),
+        };
+        self.at("before SyncGroup")?;
+        client.send(5, &request).await?;
+        self.at("SyncGroup sent")?;
+        let answer = client.receive().await?;
+        let response = answer.decode::<SyncGroupRequest<'_>>()?;
+        if response.error_code != ErrorCode::NONE {
+            return Err(self.refused("syncing", response.error_code));
+        }
+        let parts = from_bytes(&response.assignment);
+        // A static member that comes back has another id and the same share.
+        let member = self.instance.clone().unwrap_or_else(|| self.id.clone());
+        let (group, parts_told) = (self.group.clone(), parts.clone());
+        self.tell(Event::Assigned { group, generation: self.generation, member, parts: parts_told });
+        self.at("SyncGroup answered")?;
+        Ok(parts)
+    }
+
+    pub(super) async fn heartbeat(&mut self, client: &mut Client) -> Result<ErrorCode, End> {
+        let request = HeartbeatRequest {
+            group_id: self.group.clone().into(),
+            generation_id: self.generation,
+            member_id: self.id.clone().into(),
+            group_instance_id: self.instance.clone().map(Into::into),
+        };
+        let answer = client.ask(4, &request).await?;
+        Ok(answer.decode::<HeartbeatRequest<'_>>()?.error_code)
+    }
+
+    /// What the group has committed for these partitions; 0 for nothing.
+    pub(super) async fn committed(&mut self, client: &mut Client, parts: &[Part]) -> Result<Positions, End> {
+        let mut positions = Positions::new();
+        if parts.is_empty() {
+            return Ok(positions);
+        }
+        let topic = self.topic();
+        let indexes = parts.iter().map(|part| self.index(*part)).collect();
+        let topics = vec![OffsetFetchRequestTopic { name: topic.into(), partition_indexes: indexes }];
+        let request = OffsetFetchRequest {
+            group_id: self.group.clone().into(),
+            topics: Some(topics),
+            require_stable: true,
+            ..Default::default()
+        };
+        let begun = self.model.borrow().checker.events();
+        let answer = client.ask(7, &request).await?;
+        let response = answer.decode::<OffsetFetchRequest<'_>>()?;
+        if response.error_code != ErrorCode::NONE {
+            return Err(self.refused("fetching offsets", response.error_code));
+        }
+        let told = response.topics.first().ok_or_else(|| Lost::Answer("not one topic".to_owned()))?;
+        for (part, told) in parts.iter().zip(&told.partitions) {
+            if told.error_code != ErrorCode::NONE {
+                return Err(self.refused("fetching an offset", told.error_code));
+            }
+            let offset = Some(told.committed_offset).filter(|offset| *offset >= 0);
+            self.tell(Event::Committed { group: self.group.clone(), part: *part, begun, offset });
+            positions.insert(*part, offset.unwrap_or(0));
+        }
+        Ok(positions)
+    }
+
+    pub(super) async fn commit(
+        &mut self,
+        client: &mut Client,
+        committed: &mut Positions,
+        positions: &Positions,
+    ) -> Result<(), End> {
+        let news: Vec<(Part, i64)> = positions
+            .iter()
+            .filter(|(part, offset)| committed.get(part) != Some(offset))
+            .map(|(part, offset)| (*part, *offset))
+            .collect();
+        if news.is_empty() {
+            return Ok(());
+        }
+        let partitions = news.iter().map(|(part, offset)| OffsetCommitRequestPartition {
+            partition_index: self.index(*part),
+            committed_offset: *offset,
+            committed_metadata: Some("".into()),
+            ..Default::default()
+        });
+        let topic = OffsetCommitRequestTopic {
+            name: self.topic().into(),
+            partitions: partitions.collect(),
+            ..Default::default()
+        };
+        let request = OffsetCommitRequest {
+            group_id: self.group.clone().into(),
+            generation_id_or_member_epoch: self.generation,
+            member_id: self.id.clone().into(),
+            group_instance_id: self.instance.clone().map(Into::into),
+            topics: vec![topic],
+            ..Default::default()
+        };
+        let mut numbers = Vec::new();
+        for (part, offset) in &news {
+            let commit = self.model.borrow_mut().next_commit();
+            numbers.push(commit);
+            let (group, generation) = (self.group.clone(), Some(self.generation));
+            self.tell(Event::CommitInvoke { commit, group, generation, part: *part, offset: Some(*offset) });
+        }
+        let told = self.ask_commit(client, &request).await;
+        let all = |event: fn(u64) -> Event| numbers.iter().for_each(|commit| self.tell(event(*commit)));
+        match told {
+            Ok(ErrorCode::NONE) => {
+                all(|commit| Event::CommitOk { commit });
+                committed.extend(news);
+                Ok(())
+            }
+            // It was decided on, but not made durable in time.
+            Ok(
+                error @ (ErrorCode::NOT_COORDINATOR
+                | ErrorCode::REQUEST_TIMED_OUT
+                | ErrorCode::COORDINATOR_NOT_AVAILABLE),
+            ) => {
+                all(|commit| Event::CommitInfo { commit });
+                Err(self.refused("a commit", error))
+            }
+            Ok(error) => {
+                all(|commit| Event::CommitFail { commit });
+                Err(self.refused("a commit", error))
+            }
+            Err(end) => {
+                all(|commit| Event::CommitInfo { commit });
+                Err(end)
+            }
+        }
+    }
+
+    async fn ask_commit(
+        &mut self,
+        client: &mut Client,
+        request: &OffsetCommitRequest<'_>,
+    ) -> Result<ErrorCode, End> {
+        client.send(8, request).await?;
+        self.at("OffsetCommit sent")?;
+        let answer = client.receive().await?;
+        let response = answer.decode::<OffsetCommitRequest<'_>>()?;
+        let codes = response.topics.iter().flat_map(|topic| &topic.partitions).map(|one| one.error_code);
+        let codes: Vec<ErrorCode> = codes.collect();
+        Ok(codes.iter().copied().find(|code| code.is_err()).unwrap_or_default())
+    }
+
+    pub(super) async fn leave(&mut self, client: &mut Client) -> Result<(), End> {
+        let request = LeaveGroupRequest {
+            group_id: self.group.clone().into(),
+            member_id: "".into(),
+            members: vec![MemberIdentity {
+                member_id: self.id.clone().into(),
+                group_instance_id: None,
+                reason: None,
+            }],
+        };
+        client.send(4, &request).await?;
+        self.at("LeaveGroup sent")?;
+        let answer = client.receive().await?;
+        let response = answer.decode::<LeaveGroupRequest<'_>>()?;
+        let error = response.members.first().map_or(response.error_code, |member| member.error_code);
+        self.id.clear();
+        if error.is_err() { Err(self.refused("leaving", error)) } else { Ok(()) }
+    }
+
+    /// One fetch of all that it owns.
+    pub(super) async fn read(&mut self, client: &mut Client, positions: &mut Positions) -> Result<(), End> {
+        if positions.is_empty() {
+            return Ok(());
+        }
+        let asked: Vec<(Part, i64)> = positions.iter().map(|(part, offset)| (*part, *offset)).collect();
+        let partitions = asked.iter().map(|(part, offset)| FetchPartition {
+            partition: self.index(*part),
+            current_leader_epoch: -1,
+            fetch_offset: *offset,
+            last_fetched_epoch: -1,
+            log_start_offset: -1,
+            partition_max_bytes: 100_000,
+            ..Default::default()
+        });
+        let topics = vec![FetchTopic {
+            topic: self.topic().into(),
+            partitions: partitions.collect(),
+            ..Default::default()
+        }];
+        let request = FetchRequest {
+            replica_id: -1,
+            max_wait_ms: 20,
+            min_bytes: 1,
+            max_bytes: 1_000_000,
+            session_epoch: -1,
+            topics,
+            ..Default::default()
+        };
+        let begun = self.model.borrow().checker.events();
+        let answer = client.ask(11, &request).await?;
+        let response = answer.decode::<FetchRequest<'_>>()?;
+        let told = response.responses.first().map(|topic| &topic.partitions[..]).unwrap_or_default();
+        let mut gone = Vec::new();
+        for (part, offset) in asked {
+            let index = self.index(part);
+            let Some(told) = told.iter().find(|told| told.partition_index == index) else { continue };
+            match told.error_code {
+                ErrorCode::NONE => {}
+                ErrorCode::OFFSET_OUT_OF_RANGE => {
+                    gone.push((part, index));
+                    continue;
+                }
+                error => return Err(self.refused("a fetch", error)),
+            }
+            let records = told.records.as_ref().map(|records| records.in_frame(answer.frame()));
+            let records = values(&records.unwrap_or_default(), offset).map_err(Lost::Answer)?;
+            positions.insert(part, records.last().map_or(offset, |(offset, _)| offset + 1));
+            self.tell(Event::Poll(Poll {
+                part,
+                consumer: self.consumer,
+                begun: Some(begun),
+                asked: Some(offset),
+                high_watermark: Some(told.high_watermark),
+                log_start: Some(told.log_start_offset),
+                last: false,
+                records,
+            }));
+        }
+        for (part, index) in gone {
+            let log_start = client.log_start(&self.topic(), index).await?;
+            positions.insert(part, log_start.map_err(|error| self.refused("listing offsets", error))?);
+            self.tell(Event::Seek { consumer: self.consumer, part });
+        }
+        Ok(())
+    }
+
+    fn topic(&self) -> String {
+        self.model.borrow().topics[0].name.clone()
+    }
+
+    fn index(&self, part: Part) -> i32 {
+        let model = self.model.borrow();
+        let at = model.topics[0].parts.iter().position(|known| *known == part);
+        at.expect("groups read the first topic") as i32
+    }
+}

@@ -1,0 +1,56 @@
+//! Planted bugs: how many seeds it takes until each is caught.
+
+use std::{num::NonZero, thread::available_parallelism};
+
+use klamm_model::{Bug, plant as put};
+
+use crate::many::{end, start};
+
+/// Plants a bug in this process, by its name.
+pub(crate) fn plant(name: &str) {
+    match Bug::ALL.iter().find(|bug| format!("{bug:?}") == name) {
+        Some(bug) => put(*bug),
+        None => panic!("no bug is called {name}; they are {:?}", Bug::ALL),
+    }
+}
+
+/// Looks for all bugs, or one.
+pub(crate) fn find(seeds_max: u64, only: Option<&str>, jobs: Option<usize>) -> Result<(), String> {
+    let jobs = jobs.unwrap_or_else(|| available_parallelism().map_or(1, NonZero::get)).max(1) as u64;
+    let mut missed = Vec::new();
+    let names = Bug::ALL.iter().map(|bug| format!("{bug:?}"));
+    let names: Vec<String> = names.filter(|name| only.is_none_or(|only| only == name)).collect();
+    for name in &names {
+        match catch(name, seeds_max, jobs)? {
+            Some((seeds, how)) => println!("{name}: caught after {seeds} seeds: {how}"),
+            None => {
+                println!("{name}: not caught within {seeds_max} seeds");
+                missed.push(name.as_str());
+            }
+        }
+    }
+    println!("test result: {} passed; {} failed", names.len() - missed.len(), missed.len());
+    if missed.is_empty() { Ok(()) } else { Err(format!("not caught: {}", missed.join(", "))) }
+}
+
+/// How many seeds it took, and what the last of them said.
+fn catch(name: &str, seeds_max: u64, jobs: u64) -> Result<Option<(u64, String)>, String> {
+    for first in (0..seeds_max).step_by(jobs as usize) {
+        let seeds = first..seeds_max.min(first + jobs);
+        let children: Result<Vec<_>, String> =
+            seeds.map(|seed| Ok((seed, start(seed, &["--bug", name])?))).collect();
+        let mut caught = None;
+        for (seed, child) in children? {
+            let output = end(seed, child)?;
+            if !output.status.success() && caught.is_none() {
+                let told = String::from_utf8_lossy(&output.stderr);
+                let how = told.lines().next().unwrap_or_default().chars().take(160).collect();
+                caught = Some((seed + 1, how));
+            }
+        }
+        if caught.is_some() {
+            return Ok(caught);
+        }
+    }
+    Ok(None)
+}
