@@ -32,7 +32,7 @@ fn crates_are_tidy() {
 #[test]
 fn nothing_is_left_unfinished() {
     let mut wrong = Vec::new();
-    for folder in ["crates", "sim", "conformance", "journal-model", "bench", "xtask/src"] {
+    for folder in ["crates", "sim", "conformance", "journal-model", "bench", "faults", "xtask/src"] {
         each(folder, |path, text| wrong.extend(unfinished(path, text)));
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
@@ -43,7 +43,7 @@ fn unsafe_code_is_forbidden_everywhere() {
     let workspace = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     assert!(workspace.contains("unsafe_code = \"forbid\""));
     let crates = fs::read_dir(root().join("crates")).unwrap().map(|item| item.unwrap().path());
-    let tools = ["sim", "conformance", "journal-model", "bench", "xtask"].map(|tool| root().join(tool));
+    let tools = ["sim", "conformance", "journal-model", "bench", "faults", "xtask"].map(|tool| root().join(tool));
     for folder in crates.chain(tools) {
         let manifest = folder.join("Cargo.toml");
         let text = fs::read_to_string(&manifest).unwrap();
