@@ -43,7 +43,8 @@ fn unsafe_code_is_forbidden_everywhere() {
     let workspace = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     assert!(workspace.contains("unsafe_code = \"forbid\""));
     let crates = fs::read_dir(root().join("crates")).unwrap().map(|item| item.unwrap().path());
-    let tools = ["sim", "conformance", "journal-model", "bench", "faults", "xtask"].map(|tool| root().join(tool));
+    let tools =
+        ["sim", "conformance", "journal-model", "bench", "faults", "xtask"].map(|tool| root().join(tool));
     for folder in crates.chain(tools) {
         let manifest = folder.join("Cargo.toml");
         let text = fs::read_to_string(&manifest).unwrap();
