@@ -1,4 +1,4 @@
-//! Files and folders. Contract: `write_at` reaches the page cache and is lost with the machine's power;
+//! Files and folders. Contract: what `write_at` wrote survives the process and is lost with the machine's power;
 //! what `sync_data` returned for is durable; after an error of a sync nothing about the file may be believed,
 //! and the process ends (pages are marked clean by the kernel, a retry would lie).
 
@@ -11,6 +11,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::Blocks;
+
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenMode {
@@ -20,6 +22,8 @@ pub enum OpenMode {
     Write,
     /// For reading and writing; it must not exist. The folder is synced when this returns.
     Create,
+    /// For [`File::append`] alone, past the page cache where the file system can; it must exist.
+    Append,
 }
 
 /// The size of the file system that a folder is in, in bytes.
@@ -65,6 +69,16 @@ pub trait Disk: Send + Sync {
 pub trait File: Send + Sync {
     /// Writes all slices from `position` on, into the page cache.
     fn write_at(&self, position: u64, slices: &mut [IoSlice<'_>]) -> io::Result<()>;
+    /// Appends the pieces to the file's end, which `blocks` is, and makes them durable if that is wanted. What was
+    /// written while it is not durable is lost with the machine's power, but not with the process. Writes on a thread that
+    /// may wait; after an error, or when it is dropped, `blocks` is gone and what is written is unknown.
+    async fn append(&self, mut blocks: Blocks, pieces: Vec<Bytes>, durable: bool) -> io::Result<Blocks> {
+        blocks.append(&pieces, |position, bytes| self.write_at(position, &mut [IoSlice::new(bytes)]))?;
+        if durable {
+            self.sync_data().await?;
+        }
+        Ok(blocks)
+    }
     /// Reads up to `bytes` from `position` on; fewer only at the end of the file.
     async fn read_at(&self, position: u64, bytes: usize) -> io::Result<Bytes>;
     /// Makes everything written before the call durable.

@@ -2,6 +2,7 @@
 //! Everything else in the workspace is handed an [`Env`]; the simulator hands it one of its own.
 #![allow(clippy::disallowed_methods, reason = "this crate is the adapter that the rule points to")]
 
+mod blocks;
 mod busy;
 mod clock;
 mod disk;
@@ -12,6 +13,7 @@ mod os_net;
 
 use std::sync::Arc;
 
+pub use blocks::{BLOCK_BYTES, Blocks, Gate};
 pub use busy::busy;
 pub use clock::{Clock, OsClock};
 pub use disk::{Disk, File, FolderLock, OpenMode, Space};

@@ -3,16 +3,16 @@
 use std::{
     fs, io,
     io::{IoSlice, Write as _},
-    os::unix::fs::FileExt as _,
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use rustix::fs::{Advice, FallocateFlags, FlockOperation};
+use rustix::fs::{Advice, FallocateFlags, FlockOperation, OFlags};
 
-use crate::{Disk, File, FolderLock, OpenMode, Space};
+use crate::{Blocks, Disk, File, FolderLock, OpenMode, Space};
 
 /// Files and folders of the operating system.
 #[derive(Debug)]
@@ -20,6 +20,32 @@ pub struct OsDisk;
 
 /// The kernel's limit on slices in one call.
 const SLICES_MAX: usize = 1024;
+
+/// Opens for writes past the page cache, or through it where the file system has no other way.
+fn open_direct(path: &Path) -> io::Result<fs::File> {
+    let open = |flags: OFlags| {
+        fs::OpenOptions::new().write(true).custom_flags(flags.bits().cast_signed()).open(path)
+    };
+    match open(OFlags::DIRECT) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => open(OFlags::empty()),
+        opened => opened,
+    }
+}
+
+/// Writes whole blocks. Where they are too small for the file system, the file goes through the page cache from now on.
+fn write_blocks(file: &fs::File, position: u64, bytes: &[u8]) -> io::Result<()> {
+    match file.write_all_at(bytes, position) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            let flags = rustix::fs::fcntl_getfl(file)?;
+            if !flags.contains(OFlags::DIRECT) {
+                return Err(error);
+            }
+            rustix::fs::fcntl_setfl(file, flags - OFlags::DIRECT)?;
+            file.write_all_at(bytes, position)
+        }
+        done => done,
+    }
+}
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
@@ -125,6 +151,9 @@ impl Disk for OsDisk {
     async fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         let path: PathBuf = path.to_owned();
         blocking(move || {
+            if mode == OpenMode::Append {
+                return Ok(Arc::new(OsFile(Arc::new(open_direct(&path)?))) as Arc<dyn File>);
+            }
             let file = fs::OpenOptions::new()
                 .read(true)
                 .write(mode != OpenMode::Read)
@@ -135,7 +164,7 @@ impl Disk for OsDisk {
                 // What is written was just written; reading ahead over reserved space would only fill the page cache
                 // with zeros, which then look like data (see `data_end`).
                 OpenMode::Write => rustix::fs::fadvise(&file, 0, None, Advice::Random)?,
-                OpenMode::Read => {}
+                OpenMode::Read | OpenMode::Append => {}
             }
             Ok(Arc::new(OsFile(Arc::new(file))) as Arc<dyn File>)
         })
@@ -201,6 +230,18 @@ impl File for OsFile {
             }
         }
         Ok(())
+    }
+
+    async fn append(&self, mut blocks: Blocks, pieces: Vec<Bytes>, durable: bool) -> io::Result<Blocks> {
+        let file = Arc::clone(&self.0);
+        blocking(move || {
+            blocks.append(&pieces, |position, bytes| write_blocks(&file, position, bytes))?;
+            if durable {
+                file.sync_data()?;
+            }
+            Ok(blocks)
+        })
+        .await
     }
 
     async fn read_at(&self, position: u64, bytes: usize) -> io::Result<Bytes> {

@@ -31,7 +31,7 @@ use crate::{
     Published, Shard, ShardState, View,
     checkpoint::{Boundary, Checkpoint},
     cleaning::Cleaner,
-    handle::{QUEUE_MAX, Request},
+    handle::{Ack, QUEUE_MAX, Request},
     pipeline::{Content, Draft, InFlight, Waiting},
     recovery::{self, Loaded},
 };
@@ -308,7 +308,13 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
         {
             boundary.entry = Some((self.next.epoch, self.hash));
         }
-        let (written, was_written) = Written::channel();
+        // Whoever waits for the write alone is told of it; for the others the sync is one step with it.
+        let told_early = waiting.iter().any(|waiting| waiting.ack == Ack::Written);
+        let (written, was_written) = match told_early {
+            true => Some(Written::channel()).unzip(),
+            false => (None, None),
+        };
+        let written = written.unwrap_or_else(Written::ignore);
         let journal = Arc::clone(&self.context.store.journal);
         let mut append = async move { journal.append(Entry { header, payload }, written).await }.boxed();
         // The first poll writes; entries are written in the order of their slots.
@@ -327,6 +333,7 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
             let at = At { slot: entry.key.slot, epoch: self.epoch, time_ms };
             self.view.publish(Published { key: entry.key, at, records });
         }
+        let mut entry = InFlight { key: self.next, time_ms, content, waiting, written: was_written };
         if self.in_flight.iter_mut().all(InFlight::release_written) {
             entry.release_written();
         }

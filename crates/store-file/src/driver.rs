@@ -35,14 +35,20 @@ impl Driver for FileStore {
                 return Ok(self.shared.heads.lock().get(&slot).map(|value| vec![value.clone()]));
             }
         };
-        let place = {
+        let place = || {
             let catalog = self.shared.catalog.lock();
             catalog.find(key).map(|(first, found)| {
                 let end = catalog.get(first).expect("it was found there").end;
                 (first, found, end)
             })
         };
-        let Some((first, found, end)) = place else { return Ok(None) };
+        let mut at = place();
+        if at.is_some_and(|(_, found, end)| found.position + u64::from(found.bytes) > end) {
+            // It is staged only.
+            self.shared.durable().await.map_err(DriverError)?;
+            at = place();
+        }
+        let Some((first, found, end)) = at else { return Ok(None) };
         match self.entry(first, found.position, u64::from(found.bytes), end).await {
             Ok(bytes) => Ok(Some(vec![bytes])),
             Err(Missing::Gone) => Ok(None),

@@ -1,5 +1,5 @@
-//! Makes writes durable: one task, one `sync_data` at a time for all the writes before it. Older files are synced
-//! first; a new file gets its name after its header is durable, before anything in it is acknowledged.
+//! Makes what was put durable: one task; what waits is written past the page cache and synced, while more gathers. A new
+//! file gets its name after its header is durable, before anything in it is acknowledged.
 
 use std::{
     io,
@@ -9,27 +9,33 @@ use std::{
 use klamm_model::{Bug, planted};
 
 use crate::{shared::Shared, writer::Dirty};
+use klamm_env::Blocks;
+use klamm_model::Slot;
+use klamm_store::Written;
+
+use crate::{
+    error::is_full,
+    shared::Shared,
+    staged::{self, Staged},
+};
 
 /// Runs until an error or until it is aborted.
 pub(crate) async fn run(shared: Arc<Shared>) {
+    let mut end = None;
     loop {
         shared.dirty.notified().await;
         loop {
-            let (dirty, ticket) = {
-                let mut writer = shared.writer.lock();
-                (std::mem::take(&mut writer.dirty), writer.written)
-            };
-            if dirty.is_empty() {
-                break;
-            }
-            for file in dirty {
-                if let Err(error) = sync(&shared, &file).await {
-                    let path = shared.path(file.first);
+            let next = shared.writer.lock().staged.pop_front();
+            let Some(mut staged) = next else { break };
+            match flush(&shared, &mut end, &mut staged).await {
+                Ok(()) => release(&shared, staged.ticket),
+                Err(error) if is_full(&error) && shared.take_back(&staged, &error) => {}
+                Err(error) => {
+                    let path = shared.path(staged.first);
                     shared.die(format!("cannot make {} durable: {error}", path.display()));
                     return;
                 }
             }
-            release(&shared, ticket);
         }
     }
 }
@@ -37,11 +43,31 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 async fn sync(shared: &Shared, file: &Dirty) -> io::Result<()> {
     if !planted(Bug::SkipSync) {
         file.file.sync_data().await?;
+/// Writes and syncs. `end`: the end of the file that was written last.
+async fn flush(
+    shared: &Shared,
+    end: &mut Option<(Slot, Blocks)>,
+    staged: &mut Staged,
+) -> io::Result<()> {
+    let blocks = match end.take() {
+        Some((first, blocks)) if first == staged.first => blocks,
+        _ => staged::blocks(shared.gate.clone(), &shared.handle_of(staged.first)?, staged.position).await?,
+    };
+    assert_eq!(blocks.end(), staged.position, "entries lie back to back");
+    let pieces = std::mem::take(&mut staged.pieces);
+    // Those who only wait for the write are told before the sync; where there are none, both are one call.
+    let at_once = !staged.written.iter().any(Written::is_wanted);
+    let blocks = staged.file.append(blocks, pieces, at_once).await?;
+    shared.wrote(staged.first, staged.end());
+    staged.written.drain(..).for_each(Written::tell);
+    if !at_once {
+        staged.file.sync_data().await?;
     }
     shared.syncs.fetch_add(1, Ordering::Relaxed);
-    if let Some((from, to)) = &file.rename {
+    if let Some((from, to)) = &staged.rename {
         shared.disk.rename(from, to).await?;
     }
+    *end = Some((staged.first, blocks));
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use klamm_env::{Disk, OpenMode};
+use klamm_env::{BLOCK_BYTES, Disk, OpenMode};
 
 use crate::{
     error::is_full,
@@ -78,7 +78,8 @@ pub(crate) async fn create_spare(disk: &Arc<dyn Disk>, journal: &Path, bytes: u6
         let _ = disk.remove(&path).await;
         return Err(error);
     }
-    Ok(Spare { file, path, bytes })
+    let appender = disk.open(&path, OpenMode::Append).await?;
+    Ok(Spare { file, appender, path, bytes })
 }
 
 /// Allocates the next file.
@@ -121,14 +122,14 @@ async fn grow(shared: &Shared, bytes: u64) -> io::Result<()> {
         let mut writer = shared.writer.lock();
         (writer.torn, writer.allocated) = (false, end);
     }
-    let need = end + bytes + TRAILER_BYTES as u64;
+    let need = (end + bytes + TRAILER_BYTES as u64).next_multiple_of(BLOCK_BYTES as u64);
     let mut allocated = need + shared.options.file_bytes / GROWTH_PARTS;
     let mut result = file.allocate(allocated).await;
     if result.as_ref().is_err_and(is_full) {
         let spare = shared.writer.lock().spare.take();
-        if let Some(Spare { file, path, .. }) = spare {
+        if let Some(Spare { file, appender, path, .. }) = spare {
             shared.full.store(true, Ordering::Relaxed);
-            drop(file);
+            drop((file, appender));
             shared.disk.remove(&path).await?;
         }
         allocated = need;

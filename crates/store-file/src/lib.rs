@@ -2,10 +2,10 @@
 //! segment from then on: data is written once. Only what is left of segments is written anew, when they are merged.
 //!
 //! Code map: [`DataFolder`] is a broker's folder, its lock and its format; [`FileStore`] is a shard's. `format/` holds
-//! what is persisted, a file each. `open` and `scan` find what is there; `writer` takes puts; `flush` makes them
-//! durable, many with one `fdatasync`; `keeper` allocates ahead; `catalog` and `keys` are the disposable index;
-//! `driver`, `segments` and `snapshots` are the three traits of `klamm-store`; `merge` writes what is left of segments into one; `read` fetches
-//! bytes.
+//! what is persisted, a file each. `open` and `scan` find what is there; `writer` takes puts and stages them; `flush` writes
+//! what is `staged` and makes it durable, many entries with one `fdatasync`; `keeper` allocates ahead; `catalog` and `keys`
+//! are the disposable index; `driver`, `segments` and `snapshots` are the three traits of `klamm-store`; `merge` writes
+//! what is left of segments into one; `read` fetches bytes.
 //! Invariants: a file is named `<first slot>.log` only when its header is durable; an answer Ok is given only for what
 //! `sync_data` returned for; an error of a sync or of a write (but for a full disk) ends the process.
 //! `docs/adr/0003` and `0008` say why.
@@ -26,6 +26,7 @@ mod scan;
 mod segments;
 mod shared;
 mod snapshots;
+mod staged;
 mod store;
 mod writer;
 

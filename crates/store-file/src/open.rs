@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeSet, ops::Range, path::Path, path::PathBuf, sync::Arc};
 
+use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use klamm_env::{Disk, File, OpenMode};
 use klamm_model::{ShardId, Slot};
@@ -24,7 +25,7 @@ use crate::{
     open_merged::open_merged,
     scan::{Scan, ScanError, entry_bytes, is_takeover, scan},
     store::Parts,
-    writer::{Dirty, Writer},
+    writer::Writer,
 };
 
 /// Files that are looked at together.
@@ -162,7 +163,7 @@ impl FileStore {
             next = slots_end.unwrap_or(file.first);
         }
         let writer = match active {
-            Some((file, handle, scan)) => resume(file, handle, &scan, &options).await?,
+            Some((file, handle, scan)) => resume(&disk, file, handle, &scan, &options).await?,
             None => begin(&disk, &journal, shard, next, &options, &mut catalog).await?,
         };
         if report.torn_bytes > 0 || !report.gaps.is_empty() {
@@ -353,6 +354,7 @@ fn note(report: &mut Report, file: &Candidate, scan: &Scan, limit: u64) {
 
 /// Goes on with the last file.
 async fn resume(
+    disk: &Arc<dyn Disk>,
     file: &Candidate,
     handle: Arc<dyn File>,
     scan: &Scan,
@@ -370,7 +372,9 @@ async fn resume(
             Err(error) => return Err(OpenError::io("allocate", &file.path)(error)),
         }
     }
-    Ok(writer(file.first, handle, scan.end, allocated))
+    let appender =
+        disk.open(&file.path, OpenMode::Append).await.map_err(OpenError::io("open for appending", &file.path))?;
+    Ok(writer(file.first, (handle, appender), scan.end, allocated))
 }
 
 /// Makes the first file, or the one after the last sealed one.
@@ -388,24 +392,25 @@ async fn begin(
     }
     let spare = spare.map_err(OpenError::io("make the first file in", journal))?;
     let header = FileHeader { shard, first }.encode();
-    spare
-        .file
-        .write_at(0, &mut [std::io::IoSlice::new(&header)])
-        .map_err(OpenError::io("write", &spare.path))?;
     let end = FILE_HEADER_BYTES as u64;
     let handle = Some(Arc::clone(&spare.file));
-    catalog.insert(first, JournalFile { slots_end: None, end, handle, sealed: None, keys: Keys::default() });
-    let mut writer = writer(first, Arc::clone(&spare.file), end, spare.bytes);
+    catalog.insert(first, JournalFile { slots_end: None, end: 0, handle, sealed: None, keys: Keys::default() });
+    let mut writer = writer(first, (spare.file, spare.appender), end, spare.bytes);
     let rename = Some((spare.path, journal.join(format!("{:020}.log", first.0))));
-    writer.dirty.push(Dirty { first, file: spare.file, rename });
-    writer.written = 1;
+    writer.stage(0, vec![Bytes::copy_from_slice(&header)], None, rename);
     Ok(writer)
 }
 
-fn writer(first: Slot, file: Arc<dyn File>, end: u64, allocated: u64) -> Writer {
+fn writer(
+    first: Slot,
+    (file, appender): (Arc<dyn File>, Arc<dyn File>),
+    end: u64,
+    allocated: u64,
+) -> Writer {
     Writer {
         first,
         file,
+        appender,
         end,
         allocated,
         torn: false,
@@ -413,7 +418,7 @@ fn writer(first: Slot, file: Arc<dyn File>, end: u64, allocated: u64) -> Writer 
         queue: Default::default(),
         written: 0,
         synced: 0,
-        dirty: Vec::new(),
+        staged: Default::default(),
         waiters: Default::default(),
         dead: None,
     }

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use klamm_env::Disk;
+use klamm_env::{Disk, File, Gate};
 use klamm_model::{ShardId, Slot};
 use klamm_store::{Key, SegmentId};
 use parking_lot::Mutex;
@@ -33,7 +33,9 @@ pub(crate) struct Shared {
     pub(crate) writer: Mutex<Writer>,
     pub(crate) catalog: Mutex<Catalog>,
     pub(crate) heads: Mutex<Heads>,
-    /// There is something to sync.
+    /// Closed when nothing more may be written.
+    pub(crate) gate: Gate,
+    /// There is something to write.
     pub(crate) dirty: Notify,
     /// The queue has work for the keeper, or the spare was taken.
     pub(crate) work: Notify,
@@ -61,6 +63,12 @@ impl Shared {
     /// The file of a segment.
     pub(crate) fn segment_path(&self, id: SegmentId) -> PathBuf {
         self.journal().join(file_name(id))
+    }
+
+    /// The handle for reading of a file that is not sealed.
+    pub(crate) fn handle_of(&self, first: Slot) -> io::Result<Arc<dyn File>> {
+        let handle = self.catalog.lock().get(first).and_then(|file| file.handle.clone());
+        handle.ok_or_else(|| io::Error::other("the file is not open"))
     }
 
     /// The highest head marker's slot: all below it is trimmed.

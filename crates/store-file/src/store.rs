@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use klamm_env::Disk;
+use klamm_env::{Disk, Gate};
 use klamm_model::ShardId;
 use parking_lot::Mutex;
 use tokio::{sync::Notify, task::JoinHandle};
@@ -76,6 +76,7 @@ impl FileStore {
             writer: Mutex::new(parts.writer),
             catalog: Mutex::new(parts.catalog),
             heads: Mutex::new(parts.heads),
+            gate: Gate::default(),
             dirty: Notify::new(),
             work: Notify::new(),
             asked: Notify::new(),
@@ -117,11 +118,13 @@ impl FileStore {
             let _ = task.await;
         }
         drop(self.merge_turn.lock().await); // a merge that is being completed
+        self.shared.gate.close();
     }
 }
 
 impl Drop for FileStore {
     fn drop(&mut self) {
         self.tasks.get_mut().iter().for_each(JoinHandle::abort);
+        self.shared.gate.close();
     }
 }

@@ -1,9 +1,11 @@
-//! Takes puts and writes them into the active file, in the order in which they come. A put is written at once, by the
-//! caller, into the page cache; it waits in a queue only while the file grows or a roll needs its next file.
-//! Invariant: entries lie back to back; `end` moves only over what was written whole. The last [`TRAILER_BYTES`] of an
-//! unsealed file stay zero, so that no payload is taken for a trailer.
+//! Takes puts and gives each its place in the active file, in the order in which they come; `flush` writes them. A put
+//! waits in a queue only while the file grows or a roll needs its next file.
+//! Invariant: entries lie back to back. The last [`TRAILER_BYTES`] of an unsealed file stay zero, so that no payload is
+//! taken for a trailer.
 
-use std::{collections::VecDeque, io::IoSlice, path::PathBuf, sync::Arc};
+use std::{collections::VecDeque, io, path::PathBuf, sync::Arc};
+
+use bytes::Bytes;
 
 use klamm_env::File;
 use klamm_model::Slot;
@@ -12,13 +14,13 @@ use tokio::sync::oneshot;
 
 use crate::{
     catalog::JournalFile,
-    error::is_full,
     format::{
         file_header::{FILE_HEADER_BYTES, FileHeader},
         trailer::TRAILER_BYTES,
     },
     keys::Keys,
     shared::Shared,
+    staged::{STAGED_BYTES, Staged},
 };
 
 /// Where puts go.
@@ -26,20 +28,22 @@ pub(crate) struct Writer {
     /// The active file's first slot.
     pub(crate) first: Slot,
     pub(crate) file: Arc<dyn File>,
+    /// The same file, opened for appending.
+    pub(crate) appender: Arc<dyn File>,
     /// Where the next entry goes.
     pub(crate) end: u64,
     /// Up to here the disk has promised space.
     pub(crate) allocated: u64,
-    /// A write broke off: there may be garbage after `end`.
+    /// A write broke off on a full disk: there may be garbage after `end`.
     pub(crate) torn: bool,
     /// The file after the active one.
     pub(crate) spare: Option<Spare>,
     pub(crate) queue: VecDeque<Waiting>,
-    /// Counts writes; what is synced up to a count is durable.
+    /// Counts what was staged; what is synced up to a count is durable.
     pub(crate) written: u64,
     pub(crate) synced: u64,
-    /// Files with writes that are not synced, older first.
-    pub(crate) dirty: Vec<Dirty>,
+    /// What is to be written, in order.
+    pub(crate) staged: VecDeque<Staged>,
     /// Sorted by ticket.
     pub(crate) waiters: VecDeque<Waiter>,
     /// Why nothing more is written.
@@ -49,15 +53,10 @@ pub(crate) struct Writer {
 /// An allocated file without a first slot.
 pub(crate) struct Spare {
     pub(crate) file: Arc<dyn File>,
+    /// The same file, opened for appending.
+    pub(crate) appender: Arc<dyn File>,
     pub(crate) path: PathBuf,
     pub(crate) bytes: u64,
-}
-
-/// A file to sync, and the name that it has earned afterwards.
-pub(crate) struct Dirty {
-    pub(crate) first: Slot,
-    pub(crate) file: Arc<dyn File>,
-    pub(crate) rename: Option<(PathBuf, PathBuf)>,
 }
 
 /// An entry on its way.
@@ -113,15 +112,43 @@ impl Writer {
         self.allocated.saturating_sub(self.end + TRAILER_BYTES as u64)
     }
 
-    fn wrote(&mut self, rename: Option<(PathBuf, PathBuf)>) {
+    /// Stages pieces at `position` of the active file; `key` is the entry that they are, `rename` the name of a new file.
+    pub(crate) fn stage(
+        &mut self,
+        position: u64,
+        pieces: Vec<Bytes>,
+        entry: Option<(Key, Written)>,
+        rename: Option<(PathBuf, PathBuf)>,
+    ) {
         self.written += 1;
-        if self.dirty.last().is_none_or(|dirty| dirty.first != self.first) {
-            self.dirty.push(Dirty { first: self.first, file: Arc::clone(&self.file), rename });
+        let goes_on = |last: &Staged| last.first == self.first && last.bytes < STAGED_BYTES;
+        if self.staged.back().is_none_or(|last| !goes_on(last)) {
+            self.staged.push_back(Staged {
+                first: self.first,
+                file: Arc::clone(&self.appender),
+                rename,
+                position,
+                bytes: 0,
+                pieces: Vec::new(),
+                keys: Vec::new(),
+                written: Vec::new(),
+                ticket: 0,
+            });
+        }
+        let last = self.staged.back_mut().expect("it was pushed");
+        assert_eq!(last.end(), position, "entries lie back to back");
+        last.bytes += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
+        last.pieces.extend(pieces);
+        last.ticket = self.written;
+        if let Some((key, written)) = entry {
+            last.keys.push(key);
+            last.written.push(written);
         }
     }
 
     /// Refuses all that waits.
     pub(crate) fn refuse_all(&mut self, why: &str) {
+        self.staged.clear();
         for waiter in self.waiters.drain(..) {
             let _ = waiter.done.send(Err(PutError::Refused(why.to_owned())));
         }
@@ -139,7 +166,7 @@ impl Waiting {
 }
 
 impl Shared {
-    /// Writes the put now, or queues it behind what waits.
+    /// Stages the put now, or queues it behind what waits.
     pub(crate) fn submit(&self, put: Put) {
         let mut writer = self.writer.lock();
         if let Some(why) = &writer.dead {
@@ -150,16 +177,9 @@ impl Shared {
             writer.queue.push_back(Waiting::Put(put));
             return;
         }
-        match self.write(&mut writer, put) {
-            Ok(None) => {}
-            Ok(Some(put)) => {
-                writer.queue.push_back(Waiting::Put(put));
-                self.work.notify_one();
-            }
-            Err(message) => {
-                drop(writer);
-                self.die(message);
-            }
+        if let Some(put) = self.write(&mut writer, put) {
+            writer.queue.push_back(Waiting::Put(put));
+            self.work.notify_one();
         }
     }
 
@@ -182,36 +202,30 @@ impl Shared {
     pub(crate) fn serve(&self) -> Need {
         loop {
             let mut writer = self.writer.lock();
-            let result = match writer.queue.pop_front() {
+            match writer.queue.pop_front() {
                 None => return Need::Nothing,
-                Some(Waiting::Put(put)) => match self.write(&mut writer, put) {
-                    Ok(None) => Ok(()),
-                    Ok(Some(put)) => {
+                Some(Waiting::Put(put)) => {
+                    if let Some(put) = self.write(&mut writer, put) {
                         let bytes = u64::from(put.bytes);
                         writer.queue.push_front(Waiting::Put(put));
                         return Need::Space(bytes);
                     }
-                    Err(message) => Err(message),
-                },
+                }
                 Some(Waiting::Roll { at, done }) if at <= writer.first => {
                     let what = || format!("slot {at} is below the active file's first, {}", writer.first);
                     let answer = if at == writer.first { Ok(()) } else { Err(SegmentError::Io(what())) };
                     let _ = done.send(answer);
-                    Ok(())
                 }
                 Some(Waiting::Roll { at, done }) => match writer.spare.take() {
                     None => {
                         writer.queue.push_front(Waiting::Roll { at, done });
                         return Need::Spare;
                     }
-                    Some(spare) => self.switch(&mut writer, spare, at).map(|()| {
+                    Some(spare) => {
+                        self.switch(&mut writer, spare, at);
                         let _ = done.send(Ok(()));
-                    }),
+                    }
                 },
-            };
-            if let Err(message) = result {
-                drop(writer);
-                self.die(message);
             }
         }
     }
@@ -224,8 +238,8 @@ impl Shared {
         }
     }
 
-    /// Answers or writes the put; gives it back if the file must grow first. An error ends the process.
-    fn write(&self, writer: &mut Writer, put: Put) -> Result<Option<Put>, String> {
+    /// Answers or stages the put; gives it back if the file must grow first.
+    fn write(&self, writer: &mut Writer, put: Put) -> Option<Put> {
         if self.taken(put.key) {
             // Exists may be read as "durable" by the writer of the same bytes: it waits for the sync too.
             let waiter = Waiter { ticket: writer.written, done: put.done, after: After::Exists };
@@ -234,18 +248,10 @@ impl Shared {
             } else {
                 writer.waiters.push_back(waiter);
             }
-            return Ok(None);
+            return None;
         }
         if u64::from(put.bytes) > writer.space_left() {
-            return Ok(Some(put));
-        }
-        let mut slices: Vec<_> = put.value.iter().map(|piece| IoSlice::new(piece)).collect();
-        if let Err(error) = writer.file.write_at(writer.end, &mut slices) {
-            let what = format!("cannot write an entry into {}: {error}", self.path(writer.first).display());
-            let _ = put.done.send(Err(PutError::Refused(what.clone())));
-            writer.torn = true;
-            self.publish(writer);
-            return if is_full(&error) { Ok(None) } else { Err(what) };
+            return Some(put);
         }
         let position = writer.end;
         writer.end += u64::from(put.bytes);
@@ -257,45 +263,63 @@ impl Shared {
             let mut catalog = self.catalog.lock();
             let file = catalog.get_mut(writer.first).expect("the active file is in the catalog");
             assert!(file.keys.insert(put.key, position, put.bytes), "the key was free");
-            file.end = writer.end;
         }
-        writer.wrote(None);
+        writer.stage(position, put.value, Some((put.key, put.written)), None);
         writer.waiters.push_back(Waiter { ticket: writer.written, done: put.done, after: After::Written });
         self.publish(writer);
-        put.written.tell();
         self.dirty.notify_one();
-        Ok(None)
+        None
     }
 
-    /// Makes the spare the active file. An error ends the process.
-    fn switch(&self, writer: &mut Writer, spare: Spare, at: Slot) -> Result<(), String> {
+    /// What was staged is in the file up to `end`.
+    pub(crate) fn wrote(&self, first: Slot, end: u64) {
+        if let Some(file) = self.catalog.lock().get_mut(first) {
+            file.end = end;
+        }
+    }
+
+    /// The disk was full although it had promised space (some file systems can't): what was to be written is refused, and
+    /// so is what came after it. False if a file was begun meanwhile; then the shard can't go on.
+    pub(crate) fn take_back(&self, failed: &Staged, error: &io::Error) -> bool {
+        let mut writer = self.writer.lock();
+        if failed.first != writer.first {
+            return false;
+        }
+        let why = format!("cannot write an entry into {}: {error}", self.path(writer.first).display());
+        let later: Vec<Staged> = writer.staged.drain(..).collect();
+        let mut keys: Vec<_> =
+            std::iter::once(failed).chain(&later).flat_map(|staged| staged.keys.iter().copied()).collect();
+        keys.sort_unstable();
+        self.catalog.lock().get_mut(writer.first).expect("the active file is in the catalog").keys.forget(&keys);
+        for waiter in writer.waiters.drain(..) {
+            let _ = waiter.done.send(Err(PutError::Refused(why.clone())));
+        }
+        (writer.end, writer.torn, writer.synced) = (failed.position, true, writer.written);
+        self.publish(&writer);
+        true
+    }
+
+    /// Makes the spare the active file.
+    fn switch(&self, writer: &mut Writer, spare: Spare, at: Slot) {
         assert!(at > writer.first, "files follow each other");
         let header = FileHeader { shard: self.shard, first: at }.encode();
-        spare
-            .file
-            .write_at(0, &mut [IoSlice::new(&header)])
-            .map_err(|error| format!("cannot write the header of {}: {error}", spare.path.display()))?;
-        let end = FILE_HEADER_BYTES as u64;
         {
             let mut catalog = self.catalog.lock();
             let old = catalog.get_mut(writer.first).expect("the active file is in the catalog");
             old.slots_end = Some(at);
             old.keys.complete();
             let handle = Some(Arc::clone(&spare.file));
-            catalog.insert(
-                at,
-                JournalFile { slots_end: None, end, handle, sealed: None, keys: Keys::default() },
-            );
+            catalog
+                .insert(at, JournalFile { slots_end: None, end: 0, handle, sealed: None, keys: Keys::default() });
         }
         writer.first = at;
-        writer.file = spare.file;
-        writer.end = end;
+        (writer.file, writer.appender) = (spare.file, spare.appender);
+        writer.end = FILE_HEADER_BYTES as u64;
         writer.allocated = spare.bytes;
         writer.torn = false;
-        writer.wrote(Some((spare.path, self.path(at))));
+        writer.stage(0, vec![Bytes::copy_from_slice(&header)], None, Some((spare.path, self.path(at))));
         self.publish(writer);
         self.dirty.notify_one();
         self.work.notify_one();
-        Ok(())
     }
 }

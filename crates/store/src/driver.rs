@@ -62,6 +62,11 @@ impl Written {
         (Self(Some(sender)), receiver)
     }
 
+    /// Whether somebody wants to know.
+    pub fn is_wanted(&self) -> bool {
+        self.0.as_ref().is_some_and(|sender| !sender.is_closed())
+    }
+
     /// The entry was written.
     pub fn tell(self) {
         if let Some(sender) = self.0 {
