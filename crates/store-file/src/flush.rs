@@ -44,11 +44,7 @@ async fn sync(shared: &Shared, file: &Dirty) -> io::Result<()> {
     if !planted(Bug::SkipSync) {
         file.file.sync_data().await?;
 /// Writes and syncs. `end`: the end of the file that was written last.
-async fn flush(
-    shared: &Shared,
-    end: &mut Option<(Slot, Blocks)>,
-    staged: &mut Staged,
-) -> io::Result<()> {
+async fn flush(shared: &Shared, end: &mut Option<(Slot, Blocks)>, staged: &mut Staged) -> io::Result<()> {
     let blocks = match end.take() {
         Some((first, blocks)) if first == staged.first => blocks,
         _ => staged::blocks(shared.gate.clone(), &shared.handle_of(staged.first)?, staged.position).await?,

@@ -372,8 +372,10 @@ async fn resume(
             Err(error) => return Err(OpenError::io("allocate", &file.path)(error)),
         }
     }
-    let appender =
-        disk.open(&file.path, OpenMode::Append).await.map_err(OpenError::io("open for appending", &file.path))?;
+    let appender = disk
+        .open(&file.path, OpenMode::Append)
+        .await
+        .map_err(OpenError::io("open for appending", &file.path))?;
     Ok(writer(file.first, (handle, appender), scan.end, allocated))
 }
 
@@ -394,19 +396,15 @@ async fn begin(
     let header = FileHeader { shard, first }.encode();
     let end = FILE_HEADER_BYTES as u64;
     let handle = Some(Arc::clone(&spare.file));
-    catalog.insert(first, JournalFile { slots_end: None, end: 0, handle, sealed: None, keys: Keys::default() });
+    catalog
+        .insert(first, JournalFile { slots_end: None, end: 0, handle, sealed: None, keys: Keys::default() });
     let mut writer = writer(first, (spare.file, spare.appender), end, spare.bytes);
     let rename = Some((spare.path, journal.join(format!("{:020}.log", first.0))));
     writer.stage(0, vec![Bytes::copy_from_slice(&header)], None, rename);
     Ok(writer)
 }
 
-fn writer(
-    first: Slot,
-    (file, appender): (Arc<dyn File>, Arc<dyn File>),
-    end: u64,
-    allocated: u64,
-) -> Writer {
+fn writer(first: Slot, (file, appender): (Arc<dyn File>, Arc<dyn File>), end: u64, allocated: u64) -> Writer {
     Writer {
         first,
         file,

@@ -290,7 +290,12 @@ impl Shared {
         let mut keys: Vec<_> =
             std::iter::once(failed).chain(&later).flat_map(|staged| staged.keys.iter().copied()).collect();
         keys.sort_unstable();
-        self.catalog.lock().get_mut(writer.first).expect("the active file is in the catalog").keys.forget(&keys);
+        self.catalog
+            .lock()
+            .get_mut(writer.first)
+            .expect("the active file is in the catalog")
+            .keys
+            .forget(&keys);
         for waiter in writer.waiters.drain(..) {
             let _ = waiter.done.send(Err(PutError::Refused(why.clone())));
         }
@@ -309,8 +314,10 @@ impl Shared {
             old.slots_end = Some(at);
             old.keys.complete();
             let handle = Some(Arc::clone(&spare.file));
-            catalog
-                .insert(at, JournalFile { slots_end: None, end: 0, handle, sealed: None, keys: Keys::default() });
+            catalog.insert(
+                at,
+                JournalFile { slots_end: None, end: 0, handle, sealed: None, keys: Keys::default() },
+            );
         }
         writer.first = at;
         (writer.file, writer.appender) = (spare.file, spare.appender);
