@@ -21,7 +21,7 @@ use klamm_store_file::{FileStore, Opened};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use crate::temp::{SHARD, Temp, entry, get, key, keys, put, small};
+use crate::temp::{SHARD, Temp, entry, key, keys, put, small};
 
 #[derive(Default)]
 struct Faults {
