@@ -323,7 +323,7 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
             Poll::Pending => Either::Right(append),
         };
         self.appends.push_back(append.boxed());
-        let mut entry = InFlight { key: self.next, time_ms, content, waiting, written: Some(was_written) };
+        let mut entry = InFlight { key: self.next, time_ms, content, waiting, written: was_written };
         if planted(Bug::AnswerEarly) {
             entry.waiting.drain(..).for_each(Waiting::release);
         }
@@ -333,7 +333,6 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
             let at = At { slot: entry.key.slot, epoch: self.epoch, time_ms };
             self.view.publish(Published { key: entry.key, at, records });
         }
-        let mut entry = InFlight { key: self.next, time_ms, content, waiting, written: was_written };
         if self.in_flight.iter_mut().all(InFlight::release_written) {
             entry.release_written();
         }

@@ -6,11 +6,8 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use klamm_model::{Bug, planted};
-
-use crate::{shared::Shared, writer::Dirty};
 use klamm_env::Blocks;
-use klamm_model::Slot;
+use klamm_model::{Bug, Slot, planted};
 use klamm_store::Written;
 
 use crate::{
@@ -40,9 +37,6 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     }
 }
 
-async fn sync(shared: &Shared, file: &Dirty) -> io::Result<()> {
-    if !planted(Bug::SkipSync) {
-        file.file.sync_data().await?;
 /// Writes and syncs. `end`: the end of the file that was written last.
 async fn flush(shared: &Shared, end: &mut Option<(Slot, Blocks)>, staged: &mut Staged) -> io::Result<()> {
     let blocks = match end.take() {
@@ -52,11 +46,11 @@ async fn flush(shared: &Shared, end: &mut Option<(Slot, Blocks)>, staged: &mut S
     assert_eq!(blocks.end(), staged.position, "entries lie back to back");
     let pieces = std::mem::take(&mut staged.pieces);
     // Those who only wait for the write are told before the sync; where there are none, both are one call.
-    let at_once = !staged.written.iter().any(Written::is_wanted);
+    let at_once = !planted(Bug::SkipSync) && !staged.written.iter().any(Written::is_wanted);
     let blocks = staged.file.append(blocks, pieces, at_once).await?;
     shared.wrote(staged.first, staged.end());
     staged.written.drain(..).for_each(Written::tell);
-    if !at_once {
+    if !at_once && !planted(Bug::SkipSync) {
         staged.file.sync_data().await?;
     }
     shared.syncs.fetch_add(1, Ordering::Relaxed);
