@@ -93,6 +93,9 @@ impl Load {
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
+                    // A signal to all processes of a terminal ends the load, too.
+                    thread::sleep(Duration::from_millis(50));
+                    stop::check()?;
                     let log = std::fs::read_to_string(&self.log).unwrap_or_default();
                     return Err(Stop::wrong(format!("the load ended by itself; its log:\n{log}")));
                 }

@@ -27,7 +27,7 @@ pub(super) fn run(bench: &mut Bench, count: u32, counts: &mut Counts) -> Result<
         broker.kill();
         history.retain(|event| !matches!(event, Event::Poll(poll) if poll.last));
         counts.faults += 1;
-        let (path, end) = journal_file(bench, broker.data())?;
+        let (path, end) = journal_file(bench, broker.data(), number % 2 == 0)?;
         if number % 2 == 0 {
             flip(bench, folder, &mut broker, &history, (&path, end))
         } else {
@@ -118,15 +118,16 @@ fn all_is_there(
     }
 }
 
-/// The active journal file of the shard that holds the most, and where its data ends.
-fn journal_file(bench: &mut Bench, data: &Path) -> Result<(PathBuf, u64), Stop> {
+/// A journal file and where its data ends: an active one, or, if `sealed`, any of the shard that holds the most.
+fn journal_file(bench: &mut Bench, data: &Path, sealed: bool) -> Result<(PathBuf, u64), Stop> {
     let mut found = Vec::new();
     for shard in list(data)? {
         let mut files: Vec<_> = list(&shard.join("journal")).unwrap_or_default();
         files.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
         files.sort();
         // The last is the active one.
-        found.extend(files.pop());
+        let any = bench.within(0..files.len().max(1) as u64) as usize;
+        found.extend(if sealed && any < files.len() { Some(files.swap_remove(any)) } else { files.pop() });
     }
     found.sort();
     let ends: Result<Vec<_>, Stop> = found
