@@ -119,7 +119,7 @@ impl Chaos {
         let now = self.log.millis();
         self.network(sim, now);
         self.space(now);
-        if !self.ended && self.dice.one_in(3000) {
+        if !self.ended && self.dice.one_in(500) {
             self.jump();
         }
         let wish = self.target.model.borrow_mut().crash_wish.take().filter(|_| !self.ended);
@@ -214,7 +214,7 @@ impl Chaos {
                 self.target.disk.fill(false);
                 self.full_until = None;
             }
-            None if !self.ended && self.dice.one_in(8000) => {
+            None if !self.ended && self.dice.one_in(4000) => {
                 let pause = self.dice.within(1..1500);
                 self.log.note("chaos", format_args!("the disk is full for {pause} ms"));
                 self.log.tolerate(true);
@@ -235,7 +235,7 @@ impl Chaos {
                 sim.repair(broker, client);
                 self.cut_until = None;
             }
-            None if self.crashes_left > 0 && self.dice.one_in(1000) => {
+            None if self.crashes_left > 0 && self.dice.one_in(400) => {
                 let number = self.dice.within(0..self.target.clients.len() as u64) as usize;
                 let client = self.target.clients[number].as_str();
                 let pause = self.dice.within(1..Duration::from_secs(2).as_millis() as u64);

@@ -123,6 +123,9 @@ impl Member {
         for part in &parts {
             self.model.borrow_mut().tell(Event::Seek { consumer: self.consumer, part: *part });
         }
+        if self.dice.one_in(4) {
+            self.commit_late(client, &positions).await?;
+        }
         let mut committed = positions.clone();
         for _ in 0..self.dice.within(3..60) {
             if self.model.borrow().phase != Phase::Producing {
@@ -147,6 +150,17 @@ impl Member {
             self.leave(client).await?;
         }
         Ok(())
+    }
+
+    /// A commit of the generation before, held up until now: it must be refused.
+    async fn commit_late(&mut self, client: &mut Client, positions: &Positions) -> Result<(), End> {
+        self.generation -= 1;
+        let committed = self.commit(client, &mut Positions::new(), positions).await;
+        self.generation += 1;
+        match committed {
+            Err(End::Again) => Ok(()),
+            other => other,
+        }
     }
 
     /// Errors that members live with; others no correct broker gives.

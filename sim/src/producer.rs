@@ -129,7 +129,7 @@ impl Producer {
         let (id, epoch) = self.writer.expect("the first chore");
         let mut batches = Vec::new();
         for (part, lane) in &mut self.lanes {
-            if lane.is_held() || !self.dice.one_in(2) {
+            if lane.must_wait() || !self.dice.one_in(2) {
                 continue;
             }
             if let Some(batch) = lane.next_waiting() {

@@ -7,7 +7,7 @@ use klamm_broker::{
     Setting,
 };
 use klamm_cluster::{Cluster, Command, ShardRole};
-use klamm_env::Env;
+use klamm_env::{Env, Listener};
 use klamm_group::GroupConfig;
 use klamm_model::{Epoch, ShardId, StorageClass};
 use klamm_net::{Limits, Server};
@@ -61,6 +61,9 @@ pub enum StartError {
         /// What was found.
         why: String,
     },
+    /// Nothing may be believed any more: a disk failed to sync while the broker started.
+    #[error("{0}")]
+    Failed(String),
     /// A shard stopped while the broker started.
     #[error("the broker could not start: {0}")]
     Unserved(#[from] ShardError),
@@ -75,6 +78,14 @@ fn hint(error: &io::Error) -> &'static str {
             "; ports below 1024 need privileges (choose another with --listen)"
         }
         _ => "",
+    }
+}
+
+/// Waits until a store has failed, and says why.
+async fn failed(mut failure: watch::Receiver<Option<String>>) -> String {
+    match failure.wait_for(Option::is_some).await {
+        Ok(why) => why.clone().unwrap_or_default(),
+        Err(_) => std::future::pending().await,
     }
 }
 
@@ -98,6 +109,20 @@ impl Klamm {
         let listener =
             listener.map_err(|error| StartError::Listen { address: config.listen.clone(), error })?;
         let stores = Stores::open(&env, &config.data, config.klamm_journal_file_bytes).await?;
+        let failure = stores.failure();
+        // A shard whose store is dead for good tries for ever: the start must not wait for it.
+        tokio::select! { biased;
+            why = failed(failure) => Err(StartError::Failed(why)),
+            started = Self::start_on(config, env, listener, stores) => started,
+        }
+    }
+
+    async fn start_on(
+        config: Config,
+        env: Env,
+        listener: Box<dyn Listener>,
+        stores: Stores,
+    ) -> Result<Self, StartError> {
         let start = Starting { config: &config, env: &env, stores: &stores };
 
         let (image, view) = Image::<Cluster>::new();
@@ -148,11 +173,7 @@ impl Klamm {
     /// Waits until the broker can't go on (a disk that fails to sync, a damaged journal), and says why. The process must
     /// end then: what is in memory may not be believed any more.
     pub async fn failed(&self) -> String {
-        let mut failure = self.failure.clone();
-        match failure.wait_for(Option::is_some).await {
-            Ok(why) => why.clone().unwrap_or_default(),
-            Err(_) => std::future::pending().await,
-        }
+        failed(self.failure.clone()).await
     }
 
     /// Stops in good order: answers what is under way, makes it durable, closes.

@@ -13,7 +13,7 @@ pub enum Bug {
     ForgetProducerWindow,
     /// A snapshot's end of a log is one too low.
     ReuseOffset,
-    /// An entry counts whatever it follows.
+    /// An entry counts whatever its hashes say: of the one before it, and of its payload.
     IgnoreHashChain,
     /// A commit of several offsets stores the first.
     LoseCommit,

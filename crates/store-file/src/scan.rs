@@ -5,7 +5,7 @@ use std::{io, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use klamm_env::File;
-use klamm_model::ShardId;
+use klamm_model::{Bug, ShardId, planted};
 use klamm_store::{
     EntryKind, Header,
     entry::{EntryError, HEADER_BYTES, PAYLOAD_BYTES_MAX},
@@ -139,7 +139,7 @@ impl Scanner<'_> {
             digest.update(bytes);
             at += want;
         }
-        Ok(digest.finalize() as u32 == header.payload_crc)
+        Ok(digest.finalize() as u32 == header.payload_crc || planted(Bug::IgnoreHashChain))
     }
 
     /// The next valid entry after `position`, where none begins. Notes where the last bytes that are not zero end.

@@ -3,7 +3,7 @@
 //! hashes admits one history only.
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use klamm_model::{BrokerId, Epoch, ShardId, Slot};
+use klamm_model::{BrokerId, Bug, Epoch, ShardId, Slot, planted};
 
 /// The size of an encoded header.
 pub const HEADER_BYTES: usize = 96;
@@ -199,7 +199,8 @@ impl Entry {
         if bytes != header.payload_bytes as usize {
             return Err(EntryError::Short);
         }
-        if crc32c(payload.iter().map(|piece| &piece[..])) != header.payload_crc {
+        let crc = crc32c(payload.iter().map(|piece| &piece[..]));
+        if crc != header.payload_crc && !planted(Bug::IgnoreHashChain) {
             return Err(EntryError::Checksum);
         }
         Ok(Self { header, payload })

@@ -19,21 +19,39 @@ pub(super) struct Lane {
     failed: Vec<Batch>,
     in_flight: usize,
     acked_end: i64,
+    /// The broker knows the producer here.
+    known: bool,
 }
 
 impl Lane {
     pub(super) fn new(topic: usize, index: i32) -> Self {
         let (waiting, failed) = (VecDeque::new(), Vec::new());
-        Self { topic, index, values: 0, sequence: 0, waiting, failed, in_flight: 0, acked_end: 0 }
+        Self {
+            topic,
+            index,
+            values: 0,
+            sequence: 0,
+            waiting,
+            failed,
+            in_flight: 0,
+            acked_end: 0,
+            known: false,
+        }
     }
 
     pub(super) fn is_idle(&self) -> bool {
         self.in_flight == 0 && self.waiting.is_empty()
     }
 
-    /// Whether it must wait for what is in flight.
+    /// Whether something failed, so that all that is in flight must come back first.
     pub(super) fn is_held(&self) -> bool {
         !self.failed.is_empty()
+    }
+
+    /// Whether nothing may be sent now. A producer's first batch goes alone: if the broker refuses it and takes the
+    /// second, which it does of a producer that it does not know (as Kafka does), the first can't come any more.
+    pub(super) fn must_wait(&self) -> bool {
+        self.is_held() || (!self.known && self.in_flight > 0)
     }
 
     /// How many values were sent.
@@ -50,6 +68,7 @@ impl Lane {
     pub(super) fn restart(&mut self) {
         assert!(self.is_idle(), "a batch keeps its producer id");
         self.sequence = 0;
+        self.known = false;
     }
 
     /// A new batch is on its way.
@@ -75,6 +94,7 @@ impl Lane {
     /// Acknowledged, up to an offset.
     pub(super) fn acked_until(&mut self, end: i64) {
         self.acked_end = self.acked_end.max(end);
+        self.known = true;
     }
 
     pub(super) fn acked(&mut self) {
