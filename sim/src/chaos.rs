@@ -127,7 +127,6 @@ impl Chaos {
         match self.plan {
             Plan::Start { at } if now >= at => {
                 self.log.note("chaos", format_args!("the broker starts"));
-                self.log.tolerate(self.target.disk.hurt());
                 sim.bounce(&*self.target.broker);
                 self.plan_end();
             }
