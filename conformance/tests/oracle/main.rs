@@ -39,7 +39,7 @@ areas! { basics topics records groups offsets describing configs }
 fn agree(area: &str, rows: fn(&mut Run)) {
     let kafka =
         env::var("KLAMM_CONFORMANCE_BOOTSTRAP").expect("KLAMM_CONFORMANCE_BOOTSTRAP names Apache Kafka");
-    let klamm = Server::start(&["-c", "group.initial.rebalance.delay.ms=0"]);
+    let klamm = Server::start(&["-c", "group.initial.rebalance.delay.ms=0", "-c", "node.id=1"]);
     let suffix = unique("");
     let (theirs, ours) = (Answers::default(), Answers::default());
     let asked = [(kafka.as_str(), &theirs), (klamm.addr(), &ours)];

@@ -12,7 +12,6 @@ const NEAR_MS: i64 = 3_600_000;
 /// Arrays whose order Kafka leaves to its hash maps: API, field, and what to sort by.
 const UNORDERED: &[(&str, &str)] = &[
     ("CreateTopics", "topics"),
-    ("CreateTopics", "configs"),
     ("CreatePartitions", "results"),
     ("DeleteTopics", "responses"),
     ("DeleteRecords", "topics"),
@@ -108,13 +107,14 @@ impl Known {
     fn text(&self, field: &str, text: &str) -> String {
         match field {
             "clusterId" => "a cluster".into(),
+            "value" if text.starts_with('/') => "a folder".into(),
             "logDir" if text.starts_with('/') => "a folder".into(),
             "topicId" if text == "AAAAAAAAAAAAAAAAAAAAAA" => "none".into(),
             "topicId" => {
                 self.ids.get(text).map_or("an id".into(), |name| format!("id of {}", self.unmarked(name)))
             }
             _ => {
-                let mut text = self.unmarked(text);
+                let mut text = self.unmarked(text).replace(&format!(":{}", self.port), ":its port");
                 for (id, name) in &self.ids {
                     text = text.replace(id, &format!("id of {}", self.unmarked(name)));
                 }

@@ -64,7 +64,7 @@ pub(crate) fn topic(incoming: &Incoming, kind: i8, name: &str) -> Result<Arc<Top
         }
         BROKER | BROKER_LOGGER => {
             if !name.is_empty() {
-                incoming.broker.check_id(name, "")?;
+                incoming.broker.check_id("Node", name, "")?;
             }
             let why = "a broker's configuration can't be changed while it runs; change its file, environment or \
                        flags and start it again";

@@ -1,6 +1,8 @@
 //! What DescribeConfigs tells and the Alter… requests name: Kafka's numbers for resources, sources and types, and a row
 //! of a configuration.
 
+use std::net::SocketAddr;
+
 use klamm_protocol::ErrorCode;
 
 use crate::{Broker, topic_config};
@@ -16,6 +18,9 @@ pub(crate) const GROUP: i8 = 32;
 pub(crate) const SOURCE_TOPIC: i8 = 1;
 pub(crate) const SOURCE_BROKER: i8 = 4;
 pub(crate) const SOURCE_DEFAULT: i8 = 5;
+
+/// Where clients are told to connect, as Kafka calls it.
+const ADVERTISED: &str = "advertised.listeners";
 
 /// A code and a text for a person.
 pub(crate) type Refusal = (ErrorCode, String);
@@ -109,24 +114,49 @@ impl Setting {
     }
 }
 
+/// How many buckets Kafka's hash map of a topic's configurations has, and that of a broker's. Some clients read the answers by
+/// place, so they are told by bucket. (Within one, Kafka's order is that in which it happens to fill the map; ours is by name.)
+pub(crate) const BUCKETS_TOPIC: u32 = 64;
+const BUCKETS_BROKER: u32 = 512;
+
+/// Where Java's hash map puts a name.
+pub(crate) fn bucket(name: &str, buckets: u32) -> u32 {
+    let hash = name.encode_utf16().fold(0_u32, |hash, c| hash.wrapping_mul(31).wrapping_add(c.into()));
+    (hash ^ hash >> 16) & (buckets - 1)
+}
+
 impl Broker {
-    /// The broker's own configuration, with the defaults of topics that can't be set.
-    pub(crate) fn rows(&self) -> Vec<Row> {
+    /// The broker's own configuration, with the defaults of topics that can't be set, for a client that reached `local`.
+    pub(crate) fn rows(&self, local: SocketAddr) -> Vec<Row> {
         let settings = &self.config.settings;
         let mut rows: Vec<_> = settings.iter().map(|setting| setting.row(settings)).collect();
         rows.extend(topic_config::unset_defaults(settings));
-        rows.sort_unstable_by_key(|row| row.name);
+        if let Some(row) = rows.iter_mut().find(|row| row.name == ADVERTISED) {
+            // If nobody said what to advertise, it is what Metadata tells.
+            let (host, port) = self.address(local);
+            let host = if host.contains(':') { format!("[{host}]") } else { host };
+            row.value = Some(format!("PLAINTEXT://{host}:{port}"));
+            row.synonyms = vec![(row.name, row.value.clone(), row.source)];
+        }
+        rows.sort_unstable_by_key(|row| (bucket(row.name, BUCKETS_BROKER), row.name));
         rows
     }
 
-    /// Refuses a resource's name that is not this broker's id; `or` tells what else it could be.
-    pub(crate) fn check_id(&self, name: &str, or: &str) -> Result<(), Refusal> {
+    /// Refuses a resource's name that is not this broker's id; `what` is the id's name, `or` tells what else it could be.
+    pub(crate) fn check_id(&self, what: &str, name: &str, or: &str) -> Result<(), Refusal> {
         let id = self.config.id;
         let why = match name.parse::<i32>() {
             Ok(named) if named == id => return Ok(()),
             Ok(named) => format!("Unexpected broker id, expected {id}{or}, but received {named}"),
-            Err(_) => format!("Broker id must be an integer, but it is: {}", name.escape_debug()),
+            Err(_) => format!("{what} id must be an integer, but it is: {}", name.escape_debug()),
         };
         Err((ErrorCode::INVALID_REQUEST, why))
     }
+}
+
+#[test]
+fn names_stand_in_the_buckets_of_javas_hash_map() {
+    // "Aa" and "BB" have the same hash, 2112; num.partitions' has bits above the lower half.
+    assert_eq!((bucket("Aa", 4096), bucket("BB", 4096)), (2112, 2112));
+    assert!(bucket("default.replication.factor", 512) < bucket("num.partitions", 512));
 }

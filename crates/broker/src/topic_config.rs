@@ -34,58 +34,84 @@ enum Form {
     Replicas,
 }
 
+/// A value that is refused.
+struct Bad {
+    /// What is shown of it.
+    shown: String,
+    why: String,
+}
+
+impl Bad {
+    fn new(shown: impl ToString, why: impl Into<String>) -> Self {
+        Self { shown: shown.to_string(), why: why.into() }
+    }
+}
+
+fn outside(number: i64, least: i64, most: i64) -> Option<Bad> {
+    let why = match number {
+        _ if number < least => format!("Value must be at least {least}"),
+        _ if number > most => format!("Value must be no more than {most}"),
+        _ => return None,
+    };
+    Some(Bad::new(number, why))
+}
+
+fn none_of(word: &str, words: &[&str]) -> Bad {
+    Bad::new(word, format!("String must be one of: {}", words.join(", ")))
+}
+
 impl Form {
-    /// What is wrong with a value, in Kafka's words. White space around it does not matter.
-    fn refuses(&self, value: &str) -> Option<String> {
-        let value = value.trim();
-        let number = |type_name: &str| format!("Not a number of type {type_name}");
-        let at_least =
-            |number: i64, least: i64| (number < least).then(|| format!("Value must be at least {least}"));
-        let refuse = |good: bool, why: &str| (!good).then(|| why.to_owned());
+    /// What is wrong with a value, in Kafka's words: what is shown of it, and why. White space around it does not matter.
+    fn refuses(&self, name: &str, raw: &str) -> Option<Bad> {
+        let value = raw.trim();
+        let no_number = |kind: &str| Bad::new(raw, format!("Not a number of type {kind}"));
         match self {
             Bool => {
                 let good = matches!(value.to_ascii_lowercase().as_str(), "true" | "false");
-                refuse(good, "Expected value to be either true or false")
+                (!good).then(|| Bad::new(raw, "Expected value to be either true or false"))
             }
-            Int(least) => match value.parse::<i32>() {
-                Ok(number) => at_least(number.into(), *least),
-                Err(_) => Some(number("INT")),
-            },
-            Long(least) => match value.parse::<i64>() {
-                Ok(number) => at_least(number, *least),
-                Err(_) => Some(number("LONG")),
-            },
-            Level(least, most) => match value.parse::<i32>() {
-                Ok(number) if i64::from(number) > *most => Some(format!("Value must be no more than {most}")),
-                Ok(number) => at_least(number.into(), *least),
-                Err(_) => Some(number("INT")),
-            },
-            Gzip => match value.parse::<i32>() {
-                Ok(level) => {
+            Int(least) => value.parse::<i32>().map_or_else(
+                |_| Some(no_number("INT")),
+                |number| outside(number.into(), *least, i32::MAX.into()),
+            ),
+            Long(least) => value
+                .parse::<i64>()
+                .map_or_else(|_| Some(no_number("LONG")), |number| outside(number, *least, i64::MAX)),
+            Level(least, most) => value
+                .parse::<i32>()
+                .map_or_else(|_| Some(no_number("INT")), |number| outside(number.into(), *least, *most)),
+            Gzip => value.parse::<i32>().map_or_else(
+                |_| Some(no_number("INT")),
+                |level| {
                     let good = level == -1 || (1..=9).contains(&level);
-                    refuse(good, "Value must be between 1 and 9 or equal to -1")
-                }
-                Err(_) => Some(number("INT")),
-            },
+                    (!good).then(|| Bad::new(level, "Value must be between 1 and 9 or equal to -1"))
+                },
+            ),
+            // Shown as a number with a point, even if it came without.
             Float => match value.parse::<f64>() {
-                Ok(number) if number > 1.0 => Some("Value must be no more than 1".to_owned()),
-                Ok(number) => refuse(number >= 0.0, "Value must be at least 0"),
-                Err(_) => Some(number("DOUBLE")),
+                Ok(ratio) if ratio > 1.0 => {
+                    Some(Bad::new(format!("{ratio:?}"), "Value must be no more than 1"))
+                }
+                Ok(ratio) => {
+                    (ratio < 0.0).then(|| Bad::new(format!("{ratio:?}"), "Value must be at least 0"))
+                }
+                Err(_) => Some(no_number("DOUBLE")),
             },
-            OneOf(words) => {
-                (!words.contains(&value)).then(|| format!("String must be one of: {}", words.join(", ")))
-            }
+            OneOf(words) => (!words.contains(&value)).then(|| none_of(value, words)),
+            SomeOf(_) if value.is_empty() => None,
             SomeOf(words) => {
-                let good = value.is_empty() || value.split(',').all(|word| words.contains(&word.trim()));
-                (!good).then(|| format!("String must be one of: {}", words.join(", ")))
+                let bad = value.split(',').map(str::trim).find(|word| !words.contains(word));
+                bad.map(|word| none_of(word, words))
             }
             Replicas => {
+                let list: Vec<_> = value.split(',').map(str::trim).collect();
                 let whole = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-                let pair = |word: &str| {
-                    word.trim().split_once(':').is_some_and(|(index, id)| whole(index) && whole(id))
-                };
-                let good = matches!(value, "" | "*") || value.split(',').all(pair);
-                refuse(good, "it must be * or a list of partition:broker")
+                let pair =
+                    |word: &&str| word.split_once(':').is_some_and(|(index, id)| whole(index) && whole(id));
+                let good = list[0] == "*" || list.iter().all(|word| word.is_empty() || pair(word));
+                let why = "must be the literal '*' or a list of replicas in the following format: \
+                           [partitionId]:[brokerId],[partitionId]:[brokerId],...";
+                (!good).then(|| Bad::new(format!("[{}]", list.join(", ")), format!("{name} {why}")))
             }
         }
     }
@@ -108,8 +134,8 @@ pub(crate) fn check(configs: &BTreeMap<String, String>) -> Result<(), String> {
         let Some(Config { form, .. }) = CONFIGS.iter().find(|known| known.name == name) else {
             return Err(format!("Unknown topic config name: {}", name.escape_debug()));
         };
-        if let Some(why) = form.refuses(value) {
-            return Err(format!("Invalid value {} for configuration {name}: {why}", value.escape_debug()));
+        if let Some(Bad { shown, why }) = form.refuses(name, value) {
+            return Err(format!("Invalid value {} for configuration {name}: {why}", shown.escape_debug()));
         }
     }
     if configs.get("remote.storage.enable").is_some_and(|value| value.trim().eq_ignore_ascii_case("true")) {
@@ -227,12 +253,13 @@ mod tests {
         assert!(check("compression.gzip.level", "-1") && !check("compression.gzip.level", "0"));
         assert!(check("compression.zstd.level", "22") && !check("compression.zstd.level", "23"));
         assert!(check("leader.replication.throttled.replicas", "0:1,1:1"));
+        assert!(check("leader.replication.throttled.replicas", "0:1,,1:1"));
         assert!(
             !check("leader.replication.throttled.replicas", "x") && !check("remote.storage.enable", "true")
         );
         for config in CONFIGS {
             assert!(
-                config.form.refuses(config.default).is_none() || is_fixed(config.name),
+                config.form.refuses(config.name, config.default).is_none() || is_fixed(config.name),
                 "{}",
                 config.name
             );

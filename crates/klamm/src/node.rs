@@ -21,12 +21,12 @@ use crate::{
     stores::Stores,
 };
 
-/// What Kafka's tools know by another name: Kafka's name, ours, and what stands before the value there.
-const KAFKA_NAMES: [(&str, &str, &str); 4] = [
-    ("broker.id", "node.id", ""),
-    ("listeners", "listen", "PLAINTEXT://"),
-    ("advertised.listeners", "advertised.address", "PLAINTEXT://"),
-    ("log.dirs", "data", ""),
+/// What Kafka's tools know by another name: Kafka's name, ours, what stands before the value there, and what it is there.
+const KAFKA_NAMES: [(&str, &str, &str, ConfigType); 4] = [
+    ("broker.id", "node.id", "", ConfigType::Int),
+    ("listeners", "listen", "PLAINTEXT://", ConfigType::List),
+    ("advertised.listeners", "advertised.address", "PLAINTEXT://", ConfigType::List),
+    ("log.dirs", "data", "", ConfigType::List),
 ];
 
 /// How long a stop waits for answers under way.
@@ -245,10 +245,16 @@ impl Starting<'_> {
     fn broker(&self) -> BrokerConfig {
         let config = self.config;
         let mut settings: Vec<_> = KEYS.iter().map(|key| self.setting(key)).collect();
-        settings.extend(KAFKA_NAMES.iter().filter_map(|(name, key, before)| {
+        settings.extend(KAFKA_NAMES.iter().filter_map(|&(name, key, before, kind)| {
             let setting = self.setting(Key::named(key)?);
             let told = |value: Option<String>| value.map(|value| format!("{before}{value}"));
-            Some(Setting { name, value: told(setting.value), default: told(setting.default), ..setting })
+            Some(Setting {
+                name,
+                value: told(setting.value),
+                default: told(setting.default),
+                kind,
+                ..setting
+            })
         }));
         let advertised = config.advertised_address.as_deref().and_then(|address| address.rsplit_once(':'));
         BrokerConfig {

@@ -7,10 +7,13 @@ use crate::run::Run;
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 const LOGGER: i8 = 8;
+const METRICS: i8 = 16;
+const GROUP: i8 = 32;
 
 /// Asks all of them.
 pub(crate) fn rows(run: &mut Run) {
     describing(run);
+    order(run);
     altering(run);
     adding(run);
 }
@@ -38,13 +41,60 @@ fn describing(run: &mut Run) {
     }
     let one = json!(["retention.ms"]);
     run.ask("an unknown topic", "DescribeConfigs", .., describe(TOPIC, &absent, one.clone()));
+    let unknown = json!(["no.such.config"]);
+    run.ask(
+        "an unknown topic, an unknown configuration",
+        "DescribeConfigs",
+        4,
+        describe(TOPIC, &absent, unknown),
+    );
     run.ask("an empty topic", "DescribeConfigs", .., describe(TOPIC, "", one.clone()));
     run.ask("a bad name", "DescribeConfigs", .., describe(TOPIC, "a b", one.clone()));
     run.ask("an unknown broker", "DescribeConfigs", .., describe(BROKER, "77", one.clone()));
     run.ask("a broker that is no number", "DescribeConfigs", .., describe(BROKER, "x", one.clone()));
+    let brokers = |name: &str, keys: Value| describe(BROKER, name, keys);
+    for key in [
+        "num.partitions",
+        "default.replication.factor",
+        "log.retention.hours",
+        "log.cleanup.policy",
+        "no.such.config",
+    ] {
+        run.ask(&format!("of the broker: {key}"), "DescribeConfigs", .., brokers("1", json!([key])));
+    }
+    for key in ["listeners", "advertised.listeners", "node.id", "log.dirs"] {
+        run.ask(&format!("of the broker: {key}"), "DescribeConfigs", 4, brokers("1", json!([key])));
+    }
+    run.ask("of all brokers", "DescribeConfigs", .., brokers("", json!(["num.partitions"])));
+    for (row, name) in [("a group", "g"), ("no group", "")] {
+        run.ask(row, "DescribeConfigs", .., describe(GROUP, name, Value::Null));
+        run.ask(row, "DescribeConfigs", 4, describe(GROUP, name, json!(["consumer.session.timeout.ms"])));
+    }
+    for (row, name) in [("client metrics", "m"), ("no client metrics", "")] {
+        run.ask(row, "DescribeConfigs", .., describe(METRICS, name, Value::Null));
+        run.ask(row, "DescribeConfigs", 4, describe(METRICS, name, json!(["interval.ms"])));
+    }
     run.ask("no resource type", "DescribeConfigs", .., describe(0, "x", one.clone()));
     run.ask("an unknown resource type", "DescribeConfigs", .., describe(99, "x", one));
     run.ask("nothing", "DescribeConfigs", .., json!({"resources": []}));
+}
+
+/// Some clients read configurations by place.
+fn order(run: &mut Run) {
+    let topic = run.topic("ordered", 1);
+    let by_name =
+        ["cleanup.policy", "compression.type", "flush.ms", "max.message.bytes", "retention.ms", "segment.ms"];
+    let of_brokers =
+        ["default.replication.factor", "group.max.size", "listeners", "log.dirs", "num.partitions"];
+    for (row, kind, name, keys) in
+        [("a topic's", TOPIC, topic.as_str(), json!(by_name)), ("a broker's", BROKER, "1", json!(of_brokers))]
+    {
+        let request = describe(kind, name, keys);
+        let answer = run.prepare("DescribeConfigs", 4, request.clone());
+        let configs = answer["results"][0]["configs"].as_array().cloned().unwrap_or_default();
+        let names: Vec<_> = configs.iter().map(|config| config["name"].clone()).collect();
+        run.keep(format!("DescribeConfigs v4: {row} in order"), request, "", json!(names));
+    }
 }
 
 fn altering(run: &mut Run) {
@@ -86,6 +136,9 @@ fn adding(run: &mut Run) {
         ("subtract from what is no list", one("retention.ms", 3, json!("1"))),
         ("append null", one("cleanup.policy", 2, Value::Null)),
         ("append a bad value", one("cleanup.policy", 2, json!("nonsense"))),
+        ("append a good and a bad value", one("cleanup.policy", 2, json!("compact,nonsense"))),
+        ("append what is in it", one("cleanup.policy", 2, json!("delete"))),
+        ("append a bad replica", one("leader.replication.throttled.replicas", 2, json!("x"))),
         ("set to null", one("retention.ms", 0, Value::Null)),
         ("an unknown operation", one("retention.ms", 9, json!("1"))),
         ("an unknown key", one("no.such.config", 0, json!("1"))),

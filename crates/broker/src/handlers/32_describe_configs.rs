@@ -10,7 +10,7 @@ use klamm_protocol::{
 
 use crate::{
     authorizer::{Operation, Resource},
-    configs::{BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP, Refusal, Row, TOPIC},
+    configs::{BROKER, BROKER_LOGGER, BUCKETS_TOPIC, CLIENT_METRICS, GROUP, Refusal, Row, TOPIC, bucket},
     errors,
     session::{Incoming, Stop},
     topic_config,
@@ -77,15 +77,17 @@ fn rows(incoming: &Incoming, resource: &DescribeConfigsResource<'_>) -> Result<V
                 .map_err(|error| (ErrorCode::INVALID_TOPIC_EXCEPTION, errors::of_name(name, &error)))?;
             // Kafka says no more of a topic that is not there.
             let topic = broker.topic(name, Uuid::ZERO).map_err(|code| (code, String::new()))?;
-            Ok(topic_config::rows(&topic.configs, topic.class, &broker.config).collect())
+            let mut rows: Vec<_> = topic_config::rows(&topic.configs, topic.class, &broker.config).collect();
+            rows.sort_by_key(|row| bucket(row.name, BUCKETS_TOPIC));
+            Ok(rows)
         }
         BROKER | BROKER_LOGGER if !incoming.may(Operation::DescribeConfigs, Resource::Cluster) => {
             Err(coded(ErrorCode::CLUSTER_AUTHORIZATION_FAILED))
         }
         // That of all brokers would be dynamic.
         BROKER if name.is_empty() => Ok(Vec::new()),
-        BROKER => broker.check_id(name, " or empty string").map(|()| broker.rows()),
-        BROKER_LOGGER => broker.check_id(name, "").map(|()| Vec::new()),
+        BROKER => broker.check_id("Broker", name, " or empty string").map(|()| broker.rows(incoming.local)),
+        BROKER_LOGGER => broker.check_id("Broker", name, "").map(|()| Vec::new()),
         // Groups of the classic protocol have no configuration of their own, and nobody subscribes to metrics.
         GROUP if !incoming.may(Operation::DescribeConfigs, Resource::Group(name)) => {
             Err(coded(ErrorCode::GROUP_AUTHORIZATION_FAILED))

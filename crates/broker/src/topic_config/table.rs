@@ -32,13 +32,13 @@ macro_rules! configs {
 
 configs! {
     /// What happens to old records: delete removes them by age and size, compact keeps the last one of each key.
-    "cleanup.policy" = "delete", SomeOf(&["delete", "compact"]), Some("log.cleanup.policy");
+    "cleanup.policy" = "delete", SomeOf(&["compact", "delete"]), Some("log.cleanup.policy");
     /// The level of gzip, if compression.type is gzip.
     "compression.gzip.level" = "-1", Gzip, Some("compression.gzip.level");
     /// The level of lz4, if compression.type is lz4.
     "compression.lz4.level" = "9", Level(1, 17), Some("compression.lz4.level");
     /// How records are compressed; producer leaves them as they come.
-    "compression.type" = "producer", OneOf(&["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"]),
+    "compression.type" = "producer", OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]),
         Some("compression.type");
     /// The level of zstd, if compression.type is zstd.
     "compression.zstd.level" = "3", Level(-131_072, 22), Some("compression.zstd.level");
