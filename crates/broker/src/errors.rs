@@ -11,6 +11,10 @@ pub(crate) const MALFORMED: &str = "This most likely occurs because of a request
                                     library or the message was sent to an incompatible broker. See the broker logs \
                                     for more details.";
 
+/// What is said of transactional ids and transactional batches.
+pub(crate) const NO_TRANSACTIONS: &str =
+    "this broker does not serve transactions; leave transactional.id out of the producer's configuration";
+
 /// What Kafka says of a name that no topic can have.
 pub(crate) fn of_name(name: &str, error: &InvalidTopicName) -> String {
     let why = match error {

@@ -69,6 +69,9 @@ fn finding(run: &mut Run) {
         ..,
         json!({"key": "", "keyType": 0, "coordinatorKeys": [""]}),
     );
+    let transactional = json!({"key": "t", "keyType": 1, "coordinatorKeys": ["t"]});
+    run.prepare("FindCoordinator", 4, transactional.clone());
+    run.ask("a transactional id", "FindCoordinator", 1..=6, transactional);
     run.ask("a type of 7", "FindCoordinator", 1..=6, keys(7, json!([group])));
     run.ask("a type of -1", "FindCoordinator", 1..=6, keys(-1, json!([group])));
     run.ask("a share group before version 6", "FindCoordinator", 1..=5, keys(2, json!([group])));

@@ -209,6 +209,7 @@ fn producers(run: &mut Run) {
     );
     run.ask("an id without an epoch", "InitProducerId", 3..=5, init(json!({"producerId": 5})));
     run.ask("an epoch without an id", "InitProducerId", 3..=5, init(json!({"producerEpoch": 3})));
+    run.ask("a transactional id", "InitProducerId", 4, init(json!({"transactionalId": run.name("t")})));
     run.ask("an empty transactional id", "InitProducerId", .., init(json!({"transactionalId": ""})));
 }
 

@@ -1,5 +1,5 @@
 //! Produce v3-13: acks 0, 1 and all; idempotent batches. Exactly one batch a partition, checked as [`Admission`] says.
-//! v8: bad records one by one. v13: topics by id. Left out: transactions, whose batches are refused.
+//! v8: bad records one by one. v13: topics by id. Left out: transactions: their batches are refused; a transactional id alone means nothing.
 //!
 //! Everything up to the shards' queues happens in the first poll, so batches of a connection keep their order.
 
@@ -13,7 +13,7 @@ use klamm_protocol::{
     ErrorCode, ProduceRequest, ProduceResponse, Records,
     produce::{BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse},
 };
-use klamm_records::TimestampType;
+use klamm_records::{TimestampType, single};
 use klamm_shard::{Ack, ShardError};
 
 use crate::{
@@ -39,11 +39,7 @@ pub(crate) async fn handle<'a>(
     request: ProduceRequest<'a>,
 ) -> Result<ProduceResponse<'a>, Stop> {
     let acks = request.acks;
-    let refused = match acks {
-        -1..=1 if request.transactional_id.is_none() => None,
-        -1..=1 => Some(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED),
-        _ => Some(ErrorCode::INVALID_REQUIRED_ACKS),
-    };
+    let refused = (!(-1..=1).contains(&acks)).then_some(ErrorCode::INVALID_REQUIRED_ACKS);
     let mut groups: BTreeMap<ShardId, Group> = BTreeMap::new();
     let mut responses = Vec::with_capacity(request.topic_data.len());
     for data in request.topic_data {
@@ -138,10 +134,12 @@ fn admit(
     let log = broker.config.log.with(&topic.configs);
     let now_ms = broker.env.clock.wall_ms();
     let admission = Admission { log: &log, topic: topic.name.as_str(), index, now_ms };
-    let batch = admission.admit(&records.in_frame(&incoming.frame))?;
-    if batch.header().attributes.is_transactional() {
-        return Err(refuse(ErrorCode::INVALID_TXN_STATE, "transactions are not supported yet"));
+    let records = records.in_frame(&incoming.frame);
+    // Asked first, as Kafka does: it is the request that may not, whatever else is wrong with the batch.
+    if single(&records).is_ok_and(|batch| batch.header().attributes.is_transactional()) {
+        return Err(refuse(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, errors::NO_TRANSACTIONS));
     }
+    let batch = admission.admit(&records)?;
     let command = Command::Produce(Produce {
         partition: located.id,
         batch,

@@ -1,5 +1,6 @@
-//! FindCoordinator v0-6 (batched from v4, KIP-699). This broker coordinates every group. Left out: transactional ids and
-//! share groups, whose coordinator is not available.
+//! FindCoordinator v0-6 (batched from v4, KIP-699). This broker coordinates every group. Left out: share groups, and
+//! transactional ids, which are refused by the one code on which every client gives up at once: on others, librdkafka
+//! asks again until its time is over.
 
 use klamm_protocol::{
     ErrorCode, FindCoordinatorRequest, FindCoordinatorResponse, Str, find_coordinator::Coordinator,
@@ -43,7 +44,7 @@ pub(crate) async fn handle<'a>(
 fn said(error_code: ErrorCode) -> &'static str {
     match error_code {
         ErrorCode::INVALID_REQUEST => errors::MALFORMED,
-        ErrorCode::COORDINATOR_NOT_AVAILABLE => "The coordinator is not available.",
+        ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED => errors::NO_TRANSACTIONS,
         ErrorCode::GROUP_AUTHORIZATION_FAILED => "Group authorization failed.",
         other => other.text(),
     }
@@ -55,7 +56,7 @@ fn find<'a>(incoming: &Incoming, key: Str<'a>, kind: i8) -> Coordinator<'a> {
             ErrorCode::GROUP_AUTHORIZATION_FAILED
         }
         GROUP => ErrorCode::NONE,
-        TRANSACTION => ErrorCode::COORDINATOR_NOT_AVAILABLE,
+        TRANSACTION => ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
         _ => ErrorCode::INVALID_REQUEST,
     };
     if error_code.is_err() {

@@ -22,7 +22,7 @@ pub(crate) async fn handle(
     match request.transactional_id.as_deref() {
         None => {}
         Some("") => return refuse(ErrorCode::INVALID_REQUEST),
-        Some(_) => return refuse(ErrorCode::UNSUPPORTED_VERSION),
+        Some(_) => return refuse(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED),
     }
     if !incoming.may(Operation::IdempotentWrite, Resource::Cluster) {
         return refuse(ErrorCode::CLUSTER_AUTHORIZATION_FAILED);
