@@ -140,7 +140,9 @@ impl Klamm {
                 ShardRole::Groups => groups = Some((id, start.groups(id).await?)),
             }
         }
-        let (groups_id, groups) = groups.expect("every cluster has a shard of groups");
+        let (groups_id, groups) = groups.ok_or_else(|| {
+            start.failed(ShardId::CLUSTER, "it names no shard of groups, which every cluster has".to_owned())
+        })?;
         for (id, shard) in &shards {
             shard.shard.ready().await.map_err(|why| start.failed(*id, why))?;
         }

@@ -243,6 +243,8 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
             for command in request.commands {
                 let space = M::space_bytes(&command);
                 if space.is_some_and(|bytes| bytes > room) {
+                    // What comes after it may build on it: a producer's next batch, which is smaller, must not be taken.
+                    room = 0;
                     replies.push(M::refuse_full(command));
                     continue;
                 }
