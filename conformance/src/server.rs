@@ -13,9 +13,6 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::{Finished, TempDir, process};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
-/// Variables that speak to the tests; the binary refuses what it does not know.
-const OWN_VARIABLES: [&str; 4] =
-    ["KLAMM_BIN", "KLAMM_CACHE", "KLAMM_CONFORMANCE_BOOTSTRAP", "KLAMM_ORACLE_DIR"];
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
 /// A running (or ended, see [`Server::kill9`]) broker.
@@ -136,7 +133,7 @@ impl Server {
 
     fn launch(&mut self) {
         let log = File::options().create(true).append(true).open(self.dir.file("log")).expect("a log");
-        let mut child = command()
+        let mut child = Command::new(binary())
             .args(["serve", "--listen", &self.address, "--data"])
             .arg(self.data())
             .args(&self.arguments)
@@ -182,18 +179,9 @@ impl Drop for Server {
 /// # Panics
 /// When it still runs then.
 pub fn run_klamm(arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
-    let mut command = command();
+    let mut command = Command::new(binary());
     command.args(arguments).envs(variables.iter().copied());
     process::run(command, vec![], STOP_LIMIT)
-}
-
-/// The binary, without the variables that are meant for these tests and not for it.
-fn command() -> Command {
-    let mut command = Command::new(binary());
-    for name in OWN_VARIABLES {
-        command.env_remove(name);
-    }
-    command
 }
 
 /// `KLAMM_BIN`, else `klamm` beside the folder of this test's own binary.

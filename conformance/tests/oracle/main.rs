@@ -89,7 +89,11 @@ fn judge(area: &str, theirs: &[Answer], ours: &[Answer]) -> Result<usize, String
         }
     }
     if theirs.len() != ours.len() {
-        complaints.push(format!("Kafka gave {} answers, Klamm {}", theirs.len(), ours.len()));
+        let last = |of: &[Answer]| of.last().map_or(String::new(), |answer| answer.row.clone());
+        let (kafka, klamm) = (last(theirs), last(ours));
+        let counts = (theirs.len(), ours.len());
+        complaints
+            .push(format!("Kafka gave {} answers (to {kafka:?}), Klamm {} ({klamm:?})", counts.0, counts.1));
     }
     let unmet = entries.iter().filter(|(_, met)| !met);
     complaints.extend(unmet.map(|(entry, _)| format!("docs/differences.md: {} does not differ", entry.id)));

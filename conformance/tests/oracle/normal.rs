@@ -71,6 +71,7 @@ impl Known {
                 };
                 fields.into_iter().map(each).collect::<serde_json::Map<_, _>>().into()
             }
+            Value::Array(items) if field == "apiKeys" => Self::by_key(&items),
             Value::Array(items) => {
                 // Configurations that are Klamm's own.
                 let own = |item: &Value| item["name"].as_str().is_some_and(|name| name.starts_with("klamm."));
@@ -82,7 +83,7 @@ impl Known {
                 items.into()
             }
             Value::Number(number) => match number.as_i64() {
-                Some(number) => self.number(field, number),
+                Some(number) => self.number(api, field, number),
                 None => number.into(),
             },
             Value::String(text) => self.text(field, &text).into(),
@@ -90,10 +91,21 @@ impl Known {
         }
     }
 
-    fn number(&self, field: &str, number: i64) -> Value {
+    /// APIs by their number, so that each is compared by itself.
+    fn by_key(apis: &[Value]) -> Value {
+        let range = |api: &Value| {
+            (api["apiKey"].to_string(), json!(format!("{}-{}", api["minVersion"], api["maxVersion"])))
+        };
+        apis.iter().map(range).collect::<serde_json::Map<_, _>>().into()
+    }
+
+    fn number(&self, api: &str, field: &str, number: i64) -> Value {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as i64;
         match field {
             "throttleTimeMs" => json!("any"),
+            "highWatermark" | "logEndOffset" if api == "DescribeQuorum" && number > 0 => json!("an offset"),
+            "leaderEpoch" if api == "DescribeQuorum" && number > 0 => json!("an epoch"),
+            "leaderEpoch" if api == "DescribeQuorum" => json!(number),
             "port" if number == i64::from(self.port) => json!("its port"),
             "leaderEpoch" | "currentLeaderEpoch" if Some(number) == self.epoch => json!("the epoch"),
             "producerId" if number >= 0 => json!("a producer id"),

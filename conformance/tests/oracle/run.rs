@@ -15,6 +15,8 @@ use crate::{reader, writer};
 /// What a broker that has just started says until its coordinators are loaded.
 const NOT_READY: [&str; 3] = ["NOT_COORDINATOR", "COORDINATOR_NOT_AVAILABLE", "COORDINATOR_LOAD_IN_PROGRESS"];
 const READY_LIMIT: Duration = Duration::from_secs(30);
+/// How long a broker says nothing until that is taken for its answer.
+const SILENCE: Duration = Duration::from_millis(500);
 
 /// The versions of a row.
 pub(crate) trait Versions {
@@ -140,6 +142,16 @@ impl Run {
         }
         self.keep(format!("{api} v{version}: {row}"), request, api, answer.clone());
         answer
+    }
+
+    /// The error of the row that was started on `line`, which may get no answer at all. The line is of no more use.
+    pub(crate) fn finish_or_silence(&mut self, line: &mut Line) {
+        let (row, api, version, request) = line.waits.take().expect("a row was started");
+        let code = match line.raw.is_silent_for(SILENCE) {
+            true => json!("no answer"),
+            false => line.receive(api, version)["errorCode"].clone(),
+        };
+        self.keep(format!("{api} v{version}: {row}"), request, api, json!({"errorCode": code}));
     }
 
     /// Keeps an answer that was made up of others.

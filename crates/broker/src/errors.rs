@@ -30,6 +30,11 @@ pub(crate) fn of_name(name: &str, error: &InvalidTopicName) -> String {
     format!("Topic name is invalid: {why}")
 }
 
+/// What becomes of a change for which a client has no time at all: Kafka does not begin it.
+pub(crate) fn no_time() -> (ErrorCode, String) {
+    (ErrorCode::REQUEST_TIMED_OUT, "a negative timeout leaves no time".to_owned())
+}
+
 /// A batch that is not fit to be appended.
 pub(crate) fn of_batch(error: &BatchError) -> ErrorCode {
     match error.class() {

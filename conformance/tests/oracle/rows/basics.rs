@@ -9,6 +9,8 @@ use crate::run::Run;
 pub(crate) fn rows(run: &mut Run) {
     versions(run);
     metadata(run);
+    automatic(run);
+    quorum(run);
     cluster(run);
 }
 
@@ -20,6 +22,11 @@ fn versions(run: &mut Run) {
     run.ask("an empty version", "ApiVersions", 3..=4, client("a", ""));
     run.ask("a version of letters", "ApiVersions", 3, client("a", "one.two-three"));
     run.ask("a version with a space", "ApiVersions", 3, client("a", "1 2"));
+    for version in [5, 99, i16::MAX, -1] {
+        run.ask("an unknown version", "ApiVersions", version, client("a", "1"));
+    }
+    run.ask("an unknown version", "Metadata", 99, json!({}));
+    run.ask("an old version", "Fetch", 3, json!({}));
     run.ask("a name that ends in a dash", "ApiVersions", 3, client("a-", "1"));
 }
 
@@ -83,6 +90,35 @@ fn metadata(run: &mut Run) {
         12..=13,
         json!({"topics": [{"topicId": id, "name": null}]}),
     );
+}
+
+/// A topic that a client asks for is made.
+fn automatic(run: &mut Run) {
+    for version in [1, 4, 8, 12, 13] {
+        let name = run.name(&format!("automatic-{version}"));
+        let request = json!({"topics": [{"name": name}], "allowAutoTopicCreation": true});
+        run.ask("a topic to be made", "Metadata", version, request.clone());
+        run.settle(&name);
+        run.ask("a topic that was made", "Metadata", version, request);
+    }
+    let (topic, fresh) = (run.topic("automatic", 1), run.name("automatic-fresh"));
+    let both = json!({"topics": [{"name": topic}, {"name": fresh}], "allowAutoTopicCreation": true});
+    run.ask("one to be made beside one that is there", "Metadata", 12, both);
+    run.settle(&fresh);
+}
+
+fn quorum(run: &mut Run) {
+    let of = |topic: &str, partitions: &[i32]| {
+        let partitions: Vec<_> = partitions.iter().map(|index| json!({"partitionIndex": index})).collect();
+        json!({"topics": [{"topicName": topic, "partitions": partitions}]})
+    };
+    run.ask("the metadata", "DescribeQuorum", .., of("__cluster_metadata", &[0]));
+    run.ask("another partition", "DescribeQuorum", .., of("__cluster_metadata", &[1]));
+    run.ask("no partitions", "DescribeQuorum", 2, of("__cluster_metadata", &[]));
+    run.ask("a partition twice", "DescribeQuorum", 2, of("__cluster_metadata", &[0, 0]));
+    run.ask("two partitions", "DescribeQuorum", 2, of("__cluster_metadata", &[0, 1]));
+    run.ask("another topic", "DescribeQuorum", .., of("t", &[0]));
+    run.ask("nothing", "DescribeQuorum", .., json!({"topics": []}));
 }
 
 fn cluster(run: &mut Run) {

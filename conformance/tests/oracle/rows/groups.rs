@@ -10,6 +10,8 @@ pub(crate) fn rows(run: &mut Run) {
     refused(run);
     alone(run);
     together(run);
+    superseded(run);
+    choosing(run);
     statics(run);
     leaving(run);
     listing(run);
@@ -215,6 +217,90 @@ fn together(run: &mut Run) {
         json!({"groupId": group, "members": [{"memberId": second}]}),
     );
     run.ask("the other is told", "Heartbeat", 4, beat(&group, &first, 2));
+}
+
+/// A request that waits is superseded by the same member's next one, on another connection.
+fn superseded(run: &mut Run) {
+    let group = run.name("superseded");
+    let plain = json!({});
+    let (first, _) = member(run, &group, json!("m"));
+    let second = text(&run.prepare("JoinGroup", 9, join(&group, "", plain.clone()))["memberId"]);
+    let (mut old, mut new) = (run.line(), run.line());
+    run.start(&mut old, "a join that waits", "JoinGroup", 9, join(&group, &second, plain.clone()));
+    wait_for(run, &group, "PreparingRebalance");
+    run.start(&mut new, "the join after it", "JoinGroup", 9, join(&group, &second, plain.clone()));
+    run.finish_or_silence(&mut old);
+    run.ask("the first joins", "JoinGroup", 9, join(&group, &first, plain));
+    run.finish(&mut new);
+    let (mut old, mut new) = (run.line(), run.line());
+    let asked = sync(&group, &second, 2, json!({"assignments": []}));
+    run.start(&mut old, "a sync that waits", "SyncGroup", 5, asked.clone());
+    // Nothing tells from outside that it arrived.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    run.start(&mut new, "the sync after it", "SyncGroup", 5, asked);
+    run.finish_or_silence(&mut old);
+    let both = json!({"assignments": [{"memberId": first, "assignment": "x"}, {"memberId": second, "assignment": "y"}]});
+    run.ask("the leader tells", "SyncGroup", 5, sync(&group, &first, 2, both));
+    run.finish(&mut new);
+}
+
+/// Which protocol a group takes: one that all have, by the most votes.
+fn choosing(run: &mut Run) {
+    for (row, lists) in [
+        ("the first choice of most", [&["a", "b", "c"][..], &["b", "a"], &["b", "c", "a"]]),
+        ("the only one that all have", [&["a", "b"], &["a", "c", "b"], &["c", "b"]]),
+        ("a tie", [&["a", "b", "c"], &["b", "c", "a"], &["c", "a", "b"]]),
+        ("a second choice counts once the first is not common", [&["x", "b", "a"], &["a", "b"], &["a", "b"]]),
+    ] {
+        let group = run.name(&format!("choosing-{}", row.replace(' ', "-")));
+        let of = |names: &[&str]| {
+            let protocols: Vec<_> =
+                names.iter().map(|name| json!({"name": name, "metadata": name})).collect();
+            json!({"protocols": protocols})
+        };
+        let new = |run: &mut Run, names: &[&str]| {
+            text(&run.prepare("JoinGroup", 9, join(&group, "", of(names)))["memberId"])
+        };
+        let first = new(run, lists[0]);
+        run.prepare("JoinGroup", 9, join(&group, &first, of(lists[0])));
+        let (second, third) = (new(run, lists[1]), new(run, lists[2]));
+        let (mut one, mut two, mut three) = (run.line(), run.line(), run.line());
+        run.start(
+            &mut two,
+            &format!("{row}: the second"),
+            "JoinGroup",
+            9,
+            join(&group, &second, of(lists[1])),
+        );
+        wait_for(run, &group, "PreparingRebalance");
+        run.start(
+            &mut three,
+            &format!("{row}: the third"),
+            "JoinGroup",
+            9,
+            join(&group, &third, of(lists[2])),
+        );
+        wait_for_members(run, &group, 3);
+        run.start(&mut one, &format!("{row}: the first"), "JoinGroup", 9, join(&group, &first, of(lists[0])));
+        for line in [&mut one, &mut two, &mut three] {
+            run.finish(line);
+        }
+        let other = json!({"protocols": [{"name": "none of theirs", "metadata": ""}]});
+        run.ask(&format!("{row}: a member that has none of theirs"), "JoinGroup", 9, join(&group, "", other));
+        run.ask(row, "DescribeGroups", 5, json!({"groups": [group]}));
+    }
+}
+
+fn wait_for_members(run: &mut Run, group: &str, count: usize) {
+    let asked = json!({"groups": [group]});
+    for _ in 0..500 {
+        let described = run.prepare("DescribeGroups", 5, asked.clone());
+        if described["groups"][0]["members"].as_array().is_some_and(|members| members.len() == count) {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("{group} has not {count} members");
 }
 
 fn wait_for(run: &mut Run, group: &str, state: &str) {

@@ -75,7 +75,7 @@ fn creating(run: &mut Run) {
     run.ask(
         "a negative timeout",
         "CreateTopics",
-        7,
+        ..,
         json!({"topics": [topic], "timeoutMs": -1, "validateOnly": true}),
     );
     run.ask(
@@ -190,6 +190,8 @@ fn growing(run: &mut Run) {
         let topic = json!({"name": topic, "count": count, "assignments": assignments});
         run.ask(&format!("assigned: {row}"), "CreatePartitions", 3, grow(json!([topic])));
     }
+    let late = json!({"topics": [to(&topic, 3)], "timeoutMs": -1, "validateOnly": true});
+    run.ask("a negative timeout", "CreatePartitions", .., late);
     let for_real = json!({"topics": [to(&topic, 3)], "timeoutMs": 10000});
     run.ask("3 partitions, for real", "CreatePartitions", 3, for_real);
     run.settle(&topic);
@@ -207,6 +209,8 @@ fn deleting(run: &mut Run) {
     let id = run.id(&topic);
     let delete = |topics: Value| json!({"topics": topics, "timeoutMs": 10000});
     run.ask("nothing", "DeleteTopics", .., json!({"timeoutMs": 10000}));
+    let late = json!({"topicNames": [topic], "topics": [{"name": topic}], "timeoutMs": -1});
+    run.ask("a negative timeout", "DeleteTopics", .., late);
     run.ask("an unknown id", "DeleteTopics", 6, delete(json!([{"name": null, "topicId": UNKNOWN_ID}])));
     run.ask("neither name nor id", "DeleteTopics", 6, delete(json!([{"name": null}])));
     run.ask("a name and an id", "DeleteTopics", 6, delete(json!([{"name": topic, "topicId": id}])));
@@ -283,6 +287,8 @@ fn pages(run: &mut Run) {
     run.ask("a cursor at a topic not asked for", "DescribeTopicPartitions", 0, of(&[&b], 9, at(&a, 1)));
     let absent = run.name("absent");
     run.ask("an unknown topic", "DescribeTopicPartitions", 0, of(&[&absent, &a], 9, none.clone()));
-    run.ask("bad names", "DescribeTopicPartitions", 0, of(&["", "a b", "."], 9, none.clone()));
+    for (row, name) in [("an empty name", ""), ("a space", "a b"), ("one dot", ".")] {
+        run.ask(row, "DescribeTopicPartitions", 0, of(&[name], 9, none.clone()));
+    }
     run.ask("a topic twice", "DescribeTopicPartitions", 0, of(&[&a, &a], 9, none));
 }

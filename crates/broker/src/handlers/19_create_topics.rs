@@ -11,6 +11,7 @@ use klamm_protocol::{
 use crate::{
     authorizer::{Operation, Resource},
     configs::Row,
+    errors,
     session::{Incoming, Stop},
     topic_config,
     topics::TopicError,
@@ -29,6 +30,10 @@ pub(crate) async fn handle<'a>(
             if times.insert(topic.name.to_string(), usize::MAX) != Some(usize::MAX) {
                 topics.push(refused(topic, (ErrorCode::INVALID_REQUEST, "Duplicate topic name.".to_owned())));
             }
+            continue;
+        }
+        if request.timeout_ms < 0 {
+            topics.push(CreatableTopicResult { error_message: None, ..refused(topic, errors::no_time()) });
             continue;
         }
         topics.push(match create(incoming, &topic, request.validate_only).await {

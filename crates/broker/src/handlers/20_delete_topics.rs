@@ -9,6 +9,7 @@ use klamm_protocol::{
 
 use crate::{
     authorizer::{Operation, Resource},
+    errors,
     session::{Incoming, Stop},
 };
 
@@ -44,6 +45,11 @@ pub(crate) async fn handle<'a>(
                 *times = 0;
                 responses.push(refused(wanted, format!("Duplicate topic {what}.")));
             }
+            _ if request.timeout_ms < 0 => responses.push(DeletableTopicResult {
+                error_code: errors::no_time().0,
+                error_message: None,
+                ..refused(wanted, String::new())
+            }),
             _ => responses.push(delete(incoming, wanted, &mut ids).await),
         }
     }

@@ -29,13 +29,17 @@ pub(crate) async fn handle<'a>(
                 continue;
             }
             Err((ErrorCode::INVALID_REQUEST, "Duplicate topic name.".to_owned()))
+        } else if request.timeout_ms < 0 {
+            Err(errors::no_time())
         } else {
             grow(incoming, &topic, request.validate_only).await
         };
         let (error_code, why) = match result {
             Ok(()) => (ErrorCode::NONE, None),
-            // Kafka says no more of a topic that is not there.
-            Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, _)) => (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None),
+            // Kafka says no more of a topic that is not there, nor when there was no time.
+            Err((code @ (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::REQUEST_TIMED_OUT), _)) => {
+                (code, None)
+            }
             Err((code, why)) => (code, Some(why)),
         };
         results.push(CreatePartitionsTopicResult {

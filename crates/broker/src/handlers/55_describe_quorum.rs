@@ -71,10 +71,15 @@ pub(crate) async fn handle<'a>(
 
 /// The same error for all that was asked for.
 fn refused(asked: Vec<RequestTopicData<'_>>, error_code: ErrorCode) -> DescribeQuorumResponse<'_> {
+    let said = match error_code {
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => "This server does not host this topic-partition.",
+        other => other.text(),
+    };
     let topic = |topic: RequestTopicData<'_>| {
         let partitions = topic.partitions.iter().map(|asked| ResponsePartitionData {
             partition_index: asked.partition_index,
             error_code,
+            error_message: Some(said.into()),
             ..Default::default()
         });
         ResponseTopicData {

@@ -56,9 +56,9 @@ pub(crate) async fn handle<'a>(
                 } else {
                     ErrorCode::TOPIC_AUTHORIZATION_FAILED
                 };
-                let of_unknown = unknown == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+                let may_know = unknown != ErrorCode::TOPIC_AUTHORIZATION_FAILED;
                 topics.push(DescribeTopicPartitionsResponseTopic {
-                    topic_authorized_operations: if of_unknown { TOPIC_OPERATIONS } else { NOT_ASKED },
+                    topic_authorized_operations: if may_know { TOPIC_OPERATIONS } else { NOT_ASKED },
                     ..error(name.clone(), unknown)
                 });
                 continue;

@@ -6,7 +6,7 @@ use klamm_client::{Client, Options};
 use super::Stop;
 
 /// The variable that names the broker.
-pub(super) const BOOTSTRAP: &str = "KLAMM_BOOTSTRAP";
+const BOOTSTRAP: &str = "KLAMM_BOOTSTRAP";
 
 /// Whom to talk to.
 #[derive(Debug)]

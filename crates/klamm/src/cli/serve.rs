@@ -10,7 +10,7 @@ use klamm::{
 use klamm_env::Disk;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Stop, assignment, remote::BOOTSTRAP};
+use super::{Stop, assignment};
 
 /// What a broker is told.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
@@ -52,11 +52,8 @@ impl ServeArgs {
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Config, ConfigError> {
         let lossy = |text: OsString| text.to_string_lossy().into_owned();
-        let environment: Vec<_> = environment
-            .into_iter()
-            .map(|(name, value)| (lossy(name), lossy(value)))
-            .filter(|(name, _)| name != BOOTSTRAP) // is of the tools
-            .collect();
+        let environment: Vec<_> =
+            environment.into_iter().map(|(name, value)| (lossy(name), lossy(value))).collect();
         let named =
             || environment.iter().find(|(name, _)| name == "KLAMM_CONFIG").map(|(_, path)| path.into());
         let file = match self.config.clone().or_else(named) {

@@ -83,11 +83,6 @@ fn commands_are_understood() {
     }
 }
 
-#[tokio::test]
-async fn the_tools_variable_is_none_of_the_brokers() {
-    assert!(load("klamm", &[("KLAMM_BOOTSTRAP", "a:1")]).await.is_ok());
-}
-
 #[test]
 fn help_teaches() {
     for command in [

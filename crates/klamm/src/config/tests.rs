@@ -208,3 +208,24 @@ fn what_kubernetes_sets_is_passed_over() {
     assert_eq!(load("", &environment, &[]), Ok(Config::default()));
     assert!(load("", &[("KLAMM_PORT", "9092")], &[]).is_err());
 }
+
+#[test]
+fn what_tools_read_is_passed_over() {
+    let names = [
+        "KLAMM_BOOTSTRAP",
+        "KLAMM_BIN",
+        "KLAMM_CACHE",
+        "KLAMM_CONFORMANCE_BOOTSTRAP",
+        "KLAMM_ORACLE_DIR",
+        "KLAMM_ORACLE_JVM",
+        "KLAMM_ORACLE_PROPERTIES",
+    ];
+    assert_eq!(load("", &names.map(|name| (name, "any")), &[]), Ok(Config::default()));
+    for name in ["KLAMM_CACHES", "KLAMM_ORACLE", "KLAMM_BINS"] {
+        assert!(load("", &[(name, "any")], &[]).is_err(), "{name}");
+    }
+    assert!(
+        KEYS.iter().all(|key| !names.contains(&variable_of(key.name).as_str())),
+        "a key is not passed over"
+    );
+}

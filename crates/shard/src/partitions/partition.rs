@@ -109,12 +109,13 @@ impl PartitionView {
         epochs::end_of(&state.epochs, wanted, current, state.high_watermark)
     }
 
-    /// Bytes of all batches that are kept; of a batch or segment that reaches over the log's start, all.
+    /// Bytes of all batches that are kept. Of a segment that reaches over the log's start all count, until its index was read
+    /// for retention.
     pub fn bytes(&self) -> u64 {
         let state = self.state.lock();
         let open = state.open.iter().rev().take_while(|batch| batch.last_offset >= state.log_start);
-        open.map(|batch| u64::from(batch.bytes)).sum::<u64>()
-            + state.extents.iter().map(|(_, extent)| extent.bytes).sum::<u64>()
+        let sealed = state.extents.iter().map(|(_, extent)| extent.bytes).sum::<u64>();
+        open.map(|batch| u64::from(batch.bytes)).sum::<u64>() + sealed.saturating_sub(state.below_bytes())
     }
 
     /// Bytes of the batches from an offset on, counted until `enough`; what the fetch's minimum is compared with.

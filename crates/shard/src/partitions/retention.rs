@@ -103,6 +103,16 @@ impl State {
         self.extents.front().map(|(id, _)| *id)
     }
 
+    /// The edge, if it is still known where it is.
+    fn known_edge(&self) -> Option<Edge> {
+        self.edge.filter(|edge| (edge.log_start, edge.segment) == (self.log_start, self.first_segment()))
+    }
+
+    /// Bytes of the first segment that lie before the log's start, as far as its index was read.
+    pub(super) fn below_bytes(&self) -> u64 {
+        self.known_edge().map_or(0, |edge| edge.below_bytes)
+    }
+
     /// The number of the first open batch that reaches to an offset.
     fn open_from(&self, offset: Offset) -> usize {
         self.open.partition_point(|batch| batch.last_offset < offset)
@@ -163,9 +173,7 @@ impl Partitions {
         let (log_start, (id, extent)) = {
             let state = view.state.lock();
             let log_start = state.log_start;
-            if let Some(edge) = state.edge
-                && (edge.log_start, edge.segment) == (log_start, state.first_segment())
-            {
+            if let Some(edge) = state.known_edge() {
                 return Ok(Some(edge));
             }
             let Some(front) = state.extents.front() else {

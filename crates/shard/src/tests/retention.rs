@@ -45,6 +45,7 @@ async fn the_start_is_exact_to_a_batch_in_every_source() {
         for start in [3, 5, 41] {
             served.begin_at(start).await;
             assert_eq!(served.kept_from(None, Some((100 - start as u64) * size)).await, start);
+            assert_eq!(served.view(0).bytes(), (100 - start as u64) * size, "its index was read");
             assert_eq!(served.kept_from(None, Some((90 - start as u64) * size)).await, start + 10);
             assert_eq!(served.kept_from(Some(2), None).await, start, "never back");
             assert_eq!(served.kept_from(Some(start + 1), None).await, start + 1);
