@@ -33,6 +33,7 @@ fn nothing_bad_is_appended() {
     let records_at = field::RECORD_COUNT + 4;
     let old = |codes: &'static [ErrorCode], magic: u8| (codes, put(field::MAGIC, &[magic]));
     const OLD: &[ErrorCode] = &[ErrorCode::UNSUPPORTED_FOR_MESSAGE_FORMAT, ErrorCode::INVALID_RECORD];
+    const FORBIDDEN: &[ErrorCode] = &[ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED];
     const CODEC: &[ErrorCode] =
         &[ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, ErrorCode::INVALID_RECORD, ErrorCode::CORRUPT_MESSAGE];
     let cases: Vec<(&str, Case)> = vec![
@@ -65,7 +66,7 @@ fn nothing_bad_is_appended() {
         ("a record's length", (EITHER, signed(records_at, &[0x7e]))),
         ("a record's offset delta", (EITHER, signed(records_at + 3, &[0x08]))),
         ("a control batch", (INVALID, signed(field::ATTRIBUTES + 1, &[0x20]))),
-        ("a transaction without a producer", (EITHER, signed(field::ATTRIBUTES + 1, &[0x10]))),
+        ("a transaction without a producer", (FORBIDDEN, signed(field::ATTRIBUTES + 1, &[0x10]))),
         ("an unknown compression", (CODEC, signed(field::ATTRIBUTES + 1, &[5]))),
         ("a producer without sequence", (EITHER, signed(field::PRODUCER_ID, &7i64.to_be_bytes()))),
         ("two batches", (INVALID, [&good[..], &good].concat())),
