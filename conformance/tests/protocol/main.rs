@@ -18,6 +18,7 @@ mod restarts;
 mod retention;
 mod sessions;
 mod topics;
+mod transactional;
 mod versions;
 
 use klamm_conformance::{Broker, Raw};
