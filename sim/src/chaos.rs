@@ -65,7 +65,7 @@ const SKEW_MS_MAX: u64 = 3_000_000;
 impl Chaos {
     pub(crate) fn new(mut dice: Dice, log: Log, target: Target, minutes: Option<u64>) -> Self {
         // Many more than there is time for.
-        let crashes_left = minutes.map_or(dice.within(3..12), |minutes| minutes * 1000);
+        let crashes_left = minutes.map_or(dice.within(4..16), |minutes| minutes * 1000);
         target.resets.store(dice.one_in(2), Ordering::Relaxed);
         let (plan, cut_until, full_until) = (Plan::Rest, None, None);
         let mut chaos = Self { dice, log, target, plan, crashes_left, cut_until, full_until, ended: false };
@@ -82,11 +82,16 @@ impl Chaos {
         };
         self.crashes_left = left;
         let trap = match self.dice.within(0..10) {
-            0..2 => Some(Trap { op: None, after: self.dice.within(0..40) }),
-            2..5 => Some(Trap { op: Some(Op::Sync), after: self.dice.within(0..100) }),
-            5..8 => {
+            0 => Some(Trap { op: None, on: "", after: self.dice.within(0..40) }),
+            1..4 => Some(Trap { op: Some(Op::Sync), on: "", after: self.dice.within(0..100) }),
+            4..6 => {
                 let op = *self.dice.pick(&[Op::Rename, Op::Truncate, Op::Replace, Op::Create, Op::Remove]);
-                Some(Trap { op: Some(op), after: self.dice.within(0..5) })
+                Some(Trap { op: Some(op), on: "", after: self.dice.within(0..5) })
+            }
+            // In the midst of a merge: its file is created, synced or gets its name; what it replaced goes.
+            6..8 => {
+                let on = *self.dice.pick(&["merge.tmp", ".seg"]);
+                Some(Trap { op: None, on, after: self.dice.within(0..4) })
             }
             8 => {
                 self.target.disk.fail_sync(self.dice.within(0..100));
@@ -119,7 +124,7 @@ impl Chaos {
         let now = self.log.millis();
         self.network(sim, now);
         self.space(now);
-        if !self.ended && self.dice.one_in(500) {
+        if !self.ended && self.dice.one_in(150) {
             self.jump();
         }
         let wish = self.target.model.borrow_mut().crash_wish.take().filter(|_| !self.ended);
@@ -213,7 +218,7 @@ impl Chaos {
                 self.target.disk.fill(false);
                 self.full_until = None;
             }
-            None if !self.ended && self.dice.one_in(4000) => {
+            None if !self.ended && self.dice.one_in(3000) => {
                 let pause = self.dice.within(1..1500);
                 self.log.note("chaos", format_args!("the disk is full for {pause} ms"));
                 self.log.tolerate(true);
@@ -234,7 +239,7 @@ impl Chaos {
                 sim.repair(broker, client);
                 self.cut_until = None;
             }
-            None if self.crashes_left > 0 && self.dice.one_in(400) => {
+            None if self.crashes_left > 0 && self.dice.one_in(200) => {
                 let number = self.dice.within(0..self.target.clients.len() as u64) as usize;
                 let client = self.target.clients[number].as_str();
                 let pause = self.dice.within(1..Duration::from_secs(2).as_millis() as u64);

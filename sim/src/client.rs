@@ -34,6 +34,7 @@ pub(crate) struct Client {
     connection: Box<dyn Connection>,
     received: BytesMut,
     next: i32,
+    patience: Duration,
     asked: VecDeque<(i32, ApiKey, i16)>,
 }
 
@@ -46,11 +47,22 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) async fn connect(name: &str, address: &str, net: &SimNet, log: &Log) -> Result<Self, Lost> {
-        let connecting = tokio::time::timeout(PATIENCE, net.connect(address));
+        Self::connect_within(PATIENCE, name, address, net, log).await
+    }
+
+    /// Connects, and waits so long for this and for each answer.
+    pub(crate) async fn connect_within(
+        patience: Duration,
+        name: &str,
+        address: &str,
+        net: &SimNet,
+        log: &Log,
+    ) -> Result<Self, Lost> {
+        let connecting = tokio::time::timeout(patience, net.connect(address));
         let connection = connecting.await.map_err(|_| Lost::Late)??;
         log.note(name, format_args!("connected"));
         let (received, asked) = (BytesMut::new(), VecDeque::new());
-        Ok(Self { name: name.to_owned(), log: log.clone(), connection, received, next: 0, asked })
+        Ok(Self { name: name.to_owned(), log: log.clone(), connection, received, next: 0, patience, asked })
     }
 
     /// Connects, however long it takes.
@@ -78,14 +90,14 @@ impl Client {
             }
             self.connection.flush().await
         };
-        tokio::time::timeout(PATIENCE, write).await.map_err(|_| Lost::Late)??;
+        tokio::time::timeout(self.patience, write).await.map_err(|_| Lost::Late)??;
         Ok(())
     }
 
     /// The answer to the oldest request that has none.
     pub(crate) async fn receive(&mut self) -> Result<Answer, Lost> {
         let (number, api, version) = self.asked.pop_front().expect("something was asked");
-        let frame = tokio::time::timeout(PATIENCE, self.frame()).await.map_err(|_| Lost::Late)??;
+        let frame = tokio::time::timeout(self.patience, self.frame()).await.map_err(|_| Lost::Late)??;
         let mut decoder = Decoder::trusting(&frame);
         let header = decode_response_header(&mut decoder, api, version)
             .map_err(|error| Lost::Answer(error.to_string()))?;

@@ -25,7 +25,7 @@ use bytes::Bytes;
 use klamm_env::{Disk, File, FolderLock, OpenMode};
 use parking_lot::Mutex;
 
-pub use self::state::{Crash, Damage, Op, Trap};
+pub use self::state::{AT_A_FILE, CHECKPOINTS, Crash, Damage, MERGED, Op, SEALED, Trap};
 use self::{content::Content, state::State};
 use crate::{Dice, Log};
 
@@ -68,6 +68,12 @@ impl SimDisk {
     /// Lets the sync after so many fail.
     pub fn fail_sync(&self, after: u64) {
         self.0.lock().sync_fails_after = Some(after);
+    }
+
+    /// Shows all files, as a reader sees them.
+    pub fn each_file(&self, mut see: impl FnMut(&Path, &[u8])) {
+        let state = self.0.lock();
+        state.files.iter().for_each(|(path, content)| see(path, content.lock().bytes()));
     }
 
     /// Whether a fault was put in since the last start.
@@ -166,6 +172,7 @@ impl Disk for Mount {
             state.files.remove(&temp);
             state.files.insert(path.to_owned(), content);
             state.sync_folder_of(path);
+            state.log.count(CHECKPOINTS, u64::from(path.ends_with("head")));
         }
         self.end().await;
         Ok(())
@@ -178,6 +185,7 @@ impl Disk for Mount {
             let content = state.files.remove(from).ok_or_else(not_found)?;
             state.files.insert(to.to_owned(), content);
             state.sync_folder_of(to);
+            state.log.count(MERGED, u64::from(to.extension().is_some_and(|is| is == "seg")));
         }
         self.end().await;
         Ok(())

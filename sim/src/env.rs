@@ -56,7 +56,7 @@ pub(crate) struct SimNet {
 /// The largest segment.
 const SEGMENT_BYTES_MAX: u64 = 64 << 10;
 /// One in so many writes finds its connection reset.
-const RESET_ONE_IN: u64 = 80;
+const RESET_ONE_IN: u64 = 30;
 
 impl SimNet {
     /// A host's end of the network.

@@ -3,12 +3,13 @@
 //! A seed decides everything: [`run`] twice gives the same log. Code map: `run` is one run, of one or two brokers that know
 //! nothing of each other; `host` starts a broker (the library facade) on `env` (clock, randomness, network over turmoil)
 //! and `disk`; `producer`, `plain`, `reader` and `member` are the clients, on `client` (the real codec); `chaos` is the
-//! faults; `klamm-checker` judges while the run goes on.
+//! faults; `klamm-checker` judges while the run goes on. `days` is another run: days of retention in accelerated time.
 //! Not here yet: bit rot, object stores under a broker, brokers that form a cluster.
 
 mod batch;
 mod chaos;
 mod client;
+mod days;
 mod dice;
 pub mod disk;
 mod env;
@@ -21,6 +22,7 @@ mod producer;
 mod reader;
 mod run;
 
+pub use days::days;
 pub use dice::Dice;
 pub use log::{Log, Time};
 pub use run::{Counts, Outcome, run};

@@ -7,7 +7,7 @@ mod planted;
 use std::{collections::BTreeMap, ops::Range, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
-use klamm_sim::{Outcome, run};
+use klamm_sim::{Outcome, days, run};
 
 /// Runs the broker on virtual time, with crashes and torn writes, and checks what its clients saw.
 ///
@@ -63,6 +63,15 @@ enum Command {
         #[arg(long)]
         jobs: Option<usize>,
     },
+    /// Runs days of a broker in accelerated time: what is old goes in time, nothing else does, and disks stay small.
+    Days {
+        /// The seed.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// How many hours.
+        #[arg(long, default_value_t = 48)]
+        hours: u64,
+    },
     /// Runs a seed twice, in two processes, and compares the logs: they must be equal.
     Meta {
         /// The seed; or how many seeds from 0 on.
@@ -95,6 +104,9 @@ fn main() -> ExitCode {
         (Some(Command::Meta { seed, seeds }), _) => {
             let seeds = seeds.or(seed.map(|seed| seed..seed + 1)).expect("clap asks for one of them");
             seeds.into_iter().try_for_each(many::meta)
+        }
+        (Some(Command::Days { seed, hours }), _) => {
+            days(seed, hours).map(|told| println!("{told}\ntest result: ok. 1 passed; 0 failed"))
         }
         (None, Some(What { seed: Some(seed), .. })) => one(seed, cli.log, cli.minutes),
         (None, Some(What { seeds: Some(seeds), .. })) => {

@@ -53,11 +53,11 @@ pub struct Counts {
 
 thread_local! {
     /// The log of the run on this thread.
-    static RUNNING: RefCell<Option<Log>> = const { RefCell::new(None) };
+    pub(crate) static RUNNING: RefCell<Option<Log>> = const { RefCell::new(None) };
 }
 
 /// A panic on a thread with a run is a fault of the run, whoever catches it.
-fn watch_panics() {
+pub(crate) fn watch_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let usual = panic::take_hook();

@@ -34,6 +34,8 @@ pub enum Op {
 pub struct Trap {
     /// At which kind of operation; None for any that changes something.
     pub op: Option<Op>,
+    /// At files whose names end so; empty for all.
+    pub on: &'static str,
     /// At which of them, from 0.
     pub after: u64,
 }
@@ -58,6 +60,15 @@ pub struct Damage {
     pub torn: u64,
 }
 
+/// How the counts of crashes at files of a kind begin.
+pub const AT_A_FILE: &str = "broker crashes: at a file *";
+/// What brokers did, as their files tell: journal files that were sealed, segments that were merged, checkpoints.
+pub const SEALED: &str = "journal files sealed";
+/// See [`SEALED`].
+pub const MERGED: &str = "segments merged";
+/// See [`SEALED`].
+pub const CHECKPOINTS: &str = "checkpoints";
+
 /// How long operations take, in milliseconds: up to this, most of them.
 #[derive(Debug)]
 struct Pace {
@@ -76,7 +87,7 @@ pub(super) struct State {
     pub(super) frozen: bool,
     pace: Pace,
     dice: Dice,
-    log: Log,
+    pub(super) log: Log,
     /// No space is left until somebody frees some.
     pub(super) full: bool,
     /// The sync after so many fails.
@@ -149,12 +160,15 @@ impl State {
             _ => self.dice.within(0..self.pace.change_ms_max + 1),
         };
         let changes = !matches!(op, Op::List | Op::Open | Op::Read);
-        let caught = self.trap.filter(|trap| trap.op.map_or(changes, |wanted| wanted == op));
+        let name = path.to_string_lossy();
+        let is_caught =
+            |trap: &Trap| trap.op.map_or(changes, |wanted| wanted == op) && name.ends_with(trap.on);
         let mut dies = false;
-        if let Some(Trap { op: wanted, after }) = caught {
-            self.trap = after.checked_sub(1).map(|after| Trap { op: wanted, after });
+        if let Some(Trap { op: wanted, on, after }) = self.trap.filter(is_caught) {
+            self.trap = after.checked_sub(1).map(|after| Trap { op: wanted, on, after });
             if after == 0 {
                 self.frozen = true;
+                self.log.count(&format!("{AT_A_FILE}{on}"), u64::from(!on.is_empty()));
                 // A sync that is done leaves nothing to lose.
                 dies = self.dice.one_in(if wanted == Some(Op::Sync) { 4 } else { 2 });
                 self.log.note(
@@ -178,6 +192,8 @@ impl State {
 
     pub(super) fn wrote(&self, path: &Path, position: u64, bytes: &[u8]) {
         let crc = klamm_records::crc32c(bytes);
+        let is_trailer = bytes.starts_with(b"KLTR") && !path.ends_with("merge.tmp");
+        self.log.count(SEALED, u64::from(is_trailer));
         let (path, bytes) = (path.display(), bytes.len());
         self.log.note("disk", format_args!("Write {path} {position}+{bytes} {crc:08x}"));
     }

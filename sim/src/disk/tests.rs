@@ -147,7 +147,7 @@ async fn a_trap_stops_the_disk_and_half_done_replacements_are_whole() {
         let disk = disk(seed);
         let mount = folder(&disk).await;
         mount.replace(&path("a"), b"old").await.unwrap();
-        disk.lay(Some(Trap { op: Some(Op::Replace), after: 1 }));
+        disk.lay(Some(Trap { op: Some(Op::Replace), on: "", after: 1 }));
         mount.replace(&path("b"), b"b").await.unwrap();
         assert!(!disk.is_frozen());
         let (first, second) = (path("a"), path("b"));

@@ -40,10 +40,10 @@ impl Producer {
             0 => Some(Chore::ProducerId),
             1..5 if live.len() < TOPICS_MAX => Some(self.plan_topic()),
             // The first topic is the groups': it stays.
-            5..8 if live.len() > 1 => {
+            5..10 if live.len() > 1 => {
                 Some(Chore::Delete { topic: *self.dice.pick(&live[1..]), again: false })
             }
-            8..14 => self.plan_trim(),
+            10..18 => self.plan_trim(),
             _ => None,
         };
     }
