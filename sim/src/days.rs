@@ -5,6 +5,7 @@
 //! sent; logs begin no earlier after a crash; and segments take less than 1.5 times the bytes of the batches.
 
 mod ledger;
+mod rot;
 mod worker;
 
 use std::{
@@ -29,6 +30,8 @@ const TICK: Duration = Duration::from_secs(1);
 const DOWN_STEPS: u32 = 5;
 /// The journal's files: small, so that days have hundreds of them.
 const FILE_BYTES: u64 = 128 << 10;
+/// How long a broker works until one of its bits is flipped.
+const ROT_HOURS: u64 = 3;
 /// What the broker takes between two looks at old records.
 const INTERVAL_MS: u64 = 300_000;
 
@@ -37,17 +40,31 @@ const INTERVAL_MS: u64 = 300_000;
 struct Told {
     /// The broker is to crash now.
     crash: Cell<bool>,
+    /// And some bit of its files is to be flipped.
+    rot: Cell<bool>,
+    /// The broker ended after that.
+    ended: Cell<bool>,
     summary: RefCell<String>,
 }
 
 /// Runs so many hours; says what there was, or why it failed.
 pub fn days(seed: u64, hours: u64) -> Result<String, String> {
+    watched(|time, log| simulate(seed, hours, false, time, log))
+}
+
+/// Runs a few hours, flips a bit of what is durable, and starts again; says what was flipped and what the broker said of it.
+/// It fails when anything but what was sent is read, or something is missing without an error.
+pub fn rot(seed: u64) -> Result<String, String> {
+    watched(|time, log| simulate(seed, ROT_HOURS, true, time, log))
+}
+
+fn watched(run: impl FnOnce(&Time, &Log) -> Result<String, String>) -> Result<String, String> {
     crate::run::watch_panics();
     let time = Time::default();
     let log = Log::new(time.clone());
     crate::run::RUNNING.with(|running| running.replace(Some(log.clone())));
     let ended = tracing::subscriber::with_default(Tracing(log.clone()), || {
-        panic::catch_unwind(AssertUnwindSafe(|| simulate(seed, hours, &time, &log)))
+        panic::catch_unwind(AssertUnwindSafe(|| run(&time, &log)))
     });
     crate::run::RUNNING.with(|running| running.replace(None));
     match log.first_fault() {
@@ -56,7 +73,7 @@ pub fn days(seed: u64, hours: u64) -> Result<String, String> {
     }
 }
 
-fn simulate(seed: u64, hours: u64, time: &Time, log: &Log) -> Result<String, String> {
+fn simulate(seed: u64, hours: u64, rots: bool, time: &Time, log: &Log) -> Result<String, String> {
     let mut sim = turmoil::Builder::new()
         .rng_seed(seed)
         .epoch(UNIX_EPOCH + Duration::from_millis(WALL_START_MS as u64))
@@ -75,7 +92,7 @@ fn simulate(seed: u64, hours: u64, time: &Time, log: &Log) -> Result<String, Str
     let net = SimNet::new(Dice::new(seed, "worker's net"), log.clone());
     let worker = Worker::new(net, log.clone(), Dice::new(seed, "worker"), disk.clone(), Rc::clone(&told));
     sim.client("worker", async move {
-        worker.run(hours).await?;
+        worker.run(hours, rots).await?;
         Ok(())
     });
     let mut dice = Dice::new(seed, "crashes");
@@ -93,13 +110,23 @@ fn simulate(seed: u64, hours: u64, time: &Time, log: &Log) -> Result<String, Str
             if down == 0 {
                 sim.bounce("broker");
             }
+        } else if !sim.is_host_running("broker") {
+            told.ended.set(true);
         } else if told.crash.take() {
             let crash = if dice.one_in(3) { Crash::Kill } else { Crash::PowerCut };
             log.note("days", format_args!("{crash:?}"));
             disk.crash(crash);
             sim.crash("broker");
             down = DOWN_STEPS;
+            if told.rot.take() {
+                log.tolerate(true);
+                let what = rot::flip(&disk, &mut dice);
+                told.summary.borrow_mut().push_str(what);
+            }
         }
+    }
+    if rots {
+        return Ok(told.summary.borrow().clone());
     }
     let counts = log.counts();
     let done: Vec<String> = [SEALED, MERGED, CHECKPOINTS]

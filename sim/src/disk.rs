@@ -70,6 +70,13 @@ impl SimDisk {
         self.0.lock().sync_fails_after = Some(after);
     }
 
+    /// Flips a bit of a file, for good.
+    pub fn flip(&self, path: &Path, position: usize, bit: u32) {
+        let mut state = self.0.lock();
+        state.rotten = true;
+        state.files[path].lock().flip(position, bit);
+    }
+
     /// Shows all files, as a reader sees them.
     pub fn each_file(&self, mut see: impl FnMut(&Path, &[u8])) {
         let state = self.0.lock();
@@ -78,7 +85,8 @@ impl SimDisk {
 
     /// Whether a fault was put in since the last start.
     pub fn hurt(&self) -> bool {
-        self.0.lock().hurt
+        let state = self.0.lock();
+        state.hurt || state.rotten
     }
 
     /// Whether a trap was sprung: the machine must crash now.

@@ -22,7 +22,7 @@ mod producer;
 mod reader;
 mod run;
 
-pub use days::days;
+pub use days::{days, rot};
 pub use dice::Dice;
 pub use log::{Log, Time};
 pub use run::{Counts, Outcome, run};

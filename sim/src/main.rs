@@ -7,7 +7,7 @@ mod planted;
 use std::{collections::BTreeMap, ops::Range, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
-use klamm_sim::{Outcome, days, run};
+use klamm_sim::{Outcome, days, rot, run};
 
 /// Runs the broker on virtual time, with crashes and torn writes, and checks what its clients saw.
 ///
@@ -72,6 +72,12 @@ enum Command {
         #[arg(long, default_value_t = 48)]
         hours: u64,
     },
+    /// Flips a bit of what a broker made durable: it must say so, or nothing may be missing; and no wrong byte is read.
+    Rot {
+        /// The seeds, each with one bit.
+        #[arg(long, value_name = "A..B | COUNT", value_parser = seeds, default_value = "30")]
+        seeds: Range<u64>,
+    },
     /// Runs a seed twice, in two processes, and compares the logs: they must be equal.
     Meta {
         /// The seed; or how many seeds from 0 on.
@@ -108,6 +114,7 @@ fn main() -> ExitCode {
         (Some(Command::Days { seed, hours }), _) => {
             days(seed, hours).map(|told| println!("{told}\ntest result: ok. 1 passed; 0 failed"))
         }
+        (Some(Command::Rot { seeds }), _) => rotten(seeds),
         (None, Some(What { seed: Some(seed), .. })) => one(seed, cli.log, cli.minutes),
         (None, Some(What { seeds: Some(seeds), .. })) => {
             let seeds = seeds.start + cli.from..seeds.end + cli.from;
@@ -122,6 +129,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Flips a bit for each seed, up to the first that fails, and counts what came of it.
+fn rotten(seeds: Range<u64>) -> Result<(), String> {
+    let (count, mut outcomes) = (seeds.end - seeds.start, BTreeMap::<String, u64>::new());
+    for seed in seeds {
+        let outcome = rot(seed).map_err(|why| format!("rot of seed {seed} failed: {why}"))?;
+        *outcomes.entry(outcome).or_default() += 1;
+    }
+    outcomes.iter().for_each(|(outcome, times)| println!("  {times:>6} {outcome}"));
+    println!("test result: ok. {count} passed; 0 failed");
+    Ok(())
 }
 
 fn one(seed: u64, whole_log: bool, minutes: Option<u64>) -> Result<(), String> {

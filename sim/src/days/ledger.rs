@@ -108,6 +108,11 @@ impl Ledger {
         }
     }
 
+    /// The end of the batch that has an offset.
+    pub(super) fn after(&self, offset: i64) -> i64 {
+        self.sent[self.sent.partition_point(|sent| sent.last < offset)].last + 1
+    }
+
     /// Compares what was fetched from an offset on; gives where to go on.
     pub(super) fn compare(&self, from: i64, records: &Bytes) -> Result<i64, String> {
         let mut next = from;

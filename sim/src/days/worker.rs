@@ -86,7 +86,7 @@ impl Worker {
         WALL_START_MS + i64::try_from(self.log.millis()).expect("runs are short")
     }
 
-    pub(super) async fn run(mut self, hours: u64) -> Result<(), String> {
+    pub(super) async fn run(mut self, hours: u64, rots: bool) -> Result<(), String> {
         self.create().await.map_err(|lost| lost.to_string())?;
         let mut crashed = 0;
         for minute in 1..=hours * 60 {
@@ -111,6 +111,9 @@ impl Worker {
                 tokio::time::sleep(Duration::from_millis(INTERVAL_MS) + MINUTE).await;
                 self.check().await?;
             }
+        }
+        if rots {
+            return self.rot().await;
         }
         let Self { records, crashes, checks, worst_percent, .. } = self;
         let gone: i64 = self.ledgers.iter().map(|ledger| ledger.start).sum();
@@ -288,12 +291,15 @@ impl Worker {
             let mut next = self.ledgers[number].start;
             while next < self.ledgers[number].end() {
                 let from = next;
-                next = self.read(number, from).await?;
-                // Retention goes on meanwhile.
-                if next == from {
-                    self.ask_starts(true).await?;
-                    next = self.ledgers[number].start;
-                }
+                next = match self.read(number, from).await? {
+                    Ok(next) => next,
+                    // Retention goes on meanwhile.
+                    Err(ErrorCode::OFFSET_OUT_OF_RANGE) => {
+                        self.ask_starts(true).await?;
+                        self.ledgers[number].start
+                    }
+                    Err(error) => return Err(format!("{}: {error:?}", self.ledgers[number].topic)),
+                };
                 if next <= from {
                     return Err(format!("{}: nothing at offset {from}", self.ledgers[number].topic));
                 }
@@ -303,7 +309,7 @@ impl Worker {
     }
 
     /// Fetches from an offset on, and compares; gives where to go on.
-    async fn read(&mut self, number: usize, from: i64) -> Result<i64, String> {
+    async fn read(&mut self, number: usize, from: i64) -> Result<Result<i64, ErrorCode>, String> {
         let partition = FetchPartition {
             partition: self.ledgers[number].index,
             current_leader_epoch: -1,
@@ -326,15 +332,74 @@ impl Worker {
         let told = response.responses.first().and_then(|topic| topic.partitions.first());
         let told = told.ok_or("a fetch says nothing of its partition")?;
         let ledger = &self.ledgers[number];
-        if told.error_code == ErrorCode::OFFSET_OUT_OF_RANGE {
-            return Ok(from);
+        if told.error_code != ErrorCode::NONE {
+            return Ok(Err(told.error_code));
         }
-        if told.error_code != ErrorCode::NONE || told.high_watermark != ledger.end() {
-            let (error, end) = (told.error_code, told.high_watermark);
-            return Err(format!("{}: {error:?}, it ends at {end}, not {}", ledger.topic, ledger.end()));
+        if told.high_watermark != ledger.end() {
+            let (end, expected) = (told.high_watermark, ledger.end());
+            return Err(format!("{}: it ends at {end}, not {expected}", ledger.topic));
         }
         let records = told.records.as_ref().map(|records| records.in_frame(answer.frame()));
-        ledger.compare(from, &records.unwrap_or_default())
+        ledger.compare(from, &records.unwrap_or_default()).map(Ok)
+    }
+
+    /// Has a bit flipped while the broker is down, and reads everything.
+    async fn rot(mut self) -> Result<(), String> {
+        self.told.rot.set(true);
+        self.told.crash.set(true);
+        self.client = None;
+        tokio::time::sleep(MINUTE).await;
+        let mut said = 0;
+        for number in 0..self.ledgers.len() {
+            match self.read_rotten(number).await? {
+                Some(errors) => said += errors,
+                None => {
+                    self.told.summary.borrow_mut().push_str(": the broker ended");
+                    return Ok(());
+                }
+            }
+        }
+        let what = if said > 0 { ": readers were told" } else { ": nothing was missing" };
+        self.told.summary.borrow_mut().push_str(what);
+        Ok(())
+    }
+
+    /// Reads a partition, beyond what can't be read; gives how often it could not. None when the broker ended.
+    async fn read_rotten(&mut self, number: usize) -> Result<Option<u64>, String> {
+        let (mut next, mut errors) = (self.ledgers[number].start, 0);
+        while next < self.ledgers[number].end() {
+            if self.told.ended.get() {
+                return Ok(None);
+            }
+            if self.client.is_none() {
+                let connect = Client::connect_within(PATIENCE, "worker", "broker:9092", &self.net, &self.log);
+                match connect.await {
+                    Ok(client) => self.client = Some(client),
+                    Err(_) => tokio::time::sleep(MINUTE).await,
+                }
+                continue;
+            }
+            match self.read(number, next).await {
+                Ok(Ok(read)) if read > next => next = read,
+                Ok(Ok(_)) => return Err(format!("{}: nothing at {next}", self.ledgers[number].topic)),
+                Ok(Err(ErrorCode::OFFSET_OUT_OF_RANGE)) => {
+                    self.ask_starts(false).await?;
+                    let start = self.ledgers[number].start;
+                    if start <= next {
+                        return Err(format!("{}: it ends before {next}", self.ledgers[number].topic));
+                    }
+                    next = start;
+                }
+                Ok(Err(ErrorCode::KAFKA_STORAGE_ERROR | ErrorCode::NOT_LEADER_OR_FOLLOWER)) => {
+                    errors += 1;
+                    next = self.ledgers[number].after(next);
+                }
+                Ok(Err(error)) => return Err(format!("{}: {error:?}", self.ledgers[number].topic)),
+                Err(_) if self.told.ended.get() => return Ok(None),
+                Err(what) => return Err(what),
+            }
+        }
+        Ok(Some(errors))
     }
 }
 

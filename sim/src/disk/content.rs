@@ -69,6 +69,13 @@ impl Content {
         self.seen.resize(bytes, 0);
     }
 
+    /// Flips a bit of what is durable.
+    pub(super) fn flip(&mut self, position: usize, bit: u32) {
+        self.sync(u64::MAX);
+        self.durable[position] ^= 1 << bit;
+        self.seen.clone_from(&self.durable);
+    }
+
     /// Decides about every unsynced write; tells what became of each that was not empty.
     pub(super) fn cut_power(&mut self, dice: &mut Dice) -> Vec<Fate> {
         let mut fates = Vec::new();

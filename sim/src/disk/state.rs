@@ -94,6 +94,8 @@ pub(super) struct State {
     pub(super) sync_fails_after: Option<u64>,
     /// A fault was put in since the mount.
     pub(super) hurt: bool,
+    /// A bit was flipped.
+    pub(super) rotten: bool,
 }
 
 impl State {
@@ -113,6 +115,7 @@ impl State {
             full: false,
             sync_fails_after: None,
             hurt: false,
+            rotten: false,
         }
     }
 
