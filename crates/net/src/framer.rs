@@ -207,5 +207,7 @@ impl Body {
     }
 }
 
+#[cfg(any(test, feature = "pieces"))]
+pub(crate) mod pieces;
 #[cfg(test)]
 mod tests;

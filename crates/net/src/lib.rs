@@ -18,6 +18,8 @@ mod service;
 mod signals;
 
 pub use counters::Counts;
+#[cfg(feature = "pieces")]
+pub use framer::pieces::frames;
 pub use limits::Limits;
 pub use server::Server;
 pub use service::{Answer, AnswerFuture, Call, Ends, Service, Session};

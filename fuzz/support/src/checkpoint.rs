@@ -8,25 +8,25 @@ use klamm_partition::Partitions;
 use klamm_shard::{Checkpoint, restore_chunk};
 
 /// A byte for what it is, and the bytes.
-pub(crate) fn run(input: &[u8]) {
-    let Some((what, bytes)) = input.split_first() else { return };
+pub(crate) fn run(input: &[u8]) -> bool {
+    let Some((what, bytes)) = input.split_first() else { return false };
     let bytes = Bytes::copy_from_slice(bytes);
     match what % 4 {
-        0 => {
-            if let Ok(checkpoint) = Checkpoint::decode(bytes.clone()) {
-                assert_eq!(checkpoint.encode(), bytes, "there is one form");
-            }
-        }
+        0 => Checkpoint::decode(bytes.clone()).is_ok_and(|checkpoint| {
+            assert_eq!(checkpoint.encode(), bytes, "there is one form");
+            true
+        }),
         1 => chunk::<Cluster>(bytes),
         2 => chunk::<Groups>(bytes),
         _ => chunk::<Partitions>(bytes),
     }
 }
 
-fn chunk<M: Machine>(bytes: Bytes) {
+/// Whether the machine takes it in, and has something then.
+fn chunk<M: Machine>(bytes: Bytes) -> bool {
     let mut machine = M::default();
     if restore_chunk(&mut machine, bytes).is_err() {
-        return;
+        return false;
     }
     let pairs = machine.snapshot();
     let mut again = M::default();
@@ -34,6 +34,7 @@ fn chunk<M: Machine>(bytes: Bytes) {
         again.restore(key, value).unwrap_or_else(|error| panic!("a snapshot is taken back in: {error}"));
     }
     assert!(again.snapshot() == pairs, "and is the same");
+    M::default().snapshot() != pairs
 }
 
 /// State in memory is wider than in a snapshot.

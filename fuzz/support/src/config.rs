@@ -2,7 +2,7 @@
 
 use klamm::config::{Config, Flag, Inputs};
 
-pub(crate) fn run(input: &[u8]) {
+pub(crate) fn run(input: &[u8]) -> bool {
     let text = String::from_utf8_lossy(input);
     let mut parts = text.split('\0');
     let mut inputs = Inputs {
@@ -17,8 +17,14 @@ pub(crate) fn run(input: &[u8]) {
         }
     }
     match Config::load(&inputs) {
-        Ok(config) => assert_eq!(Config::load(&inputs).ok(), Some(config), "the same again"),
-        Err(error) => assert!(!error.to_string().is_empty(), "an error says what is wrong"),
+        Ok(config) => {
+            assert_eq!(Config::load(&inputs).ok(), Some(config), "the same again");
+            true
+        }
+        Err(error) => {
+            assert!(!error.to_string().is_empty(), "an error says what is wrong");
+            false
+        }
     }
 }
 

@@ -42,6 +42,11 @@ impl MemoryDisk {
         Self(Mutex::new(files))
     }
 
+    /// Changes the bytes of each file, in the order of the names.
+    pub(crate) fn each(&mut self, mut change: impl FnMut(&mut [u8])) {
+        self.0.get_mut().values().for_each(|file| change(&mut file.0.lock()));
+    }
+
     /// The files below `folder` as an image.
     pub(crate) fn image(&self, folder: &Path) -> Vec<u8> {
         let mut image = Vec::new();

@@ -10,90 +10,109 @@ use std::{
 
 use klamm_env::Disk;
 use klamm_model::{Epoch, ShardId, Slot};
-use klamm_store::{Claim, Entry, EntryKind, Header, Key, Nonce, Ownership, Written, acquire};
+use klamm_store::{Claim, Nonce, ShardStore, acquire};
 use klamm_store_file::{FileStore, Opened, Options};
 
-use crate::disk::MemoryDisk;
+use crate::{disk::MemoryDisk, mend};
 
-const SHARD: ShardId = ShardId(1);
+pub(crate) const SHARD: ShardId = ShardId(1);
 const FILE_BYTES: u64 = 32 << 10;
+const ENTRIES_MAX: usize = 10_000;
 
-fn folder() -> &'static Path {
+/// What an image had.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Entries of the chain, from the head on.
+    pub entries: usize,
+    /// Segments.
+    pub segments: usize,
+    /// Batches in them.
+    pub batches: usize,
+    /// Chunks of snapshots that are whole.
+    pub chunks: usize,
+}
+
+pub(crate) fn folder() -> &'static Path {
     Path::new("/shard")
 }
 
-async fn open(disk: &Arc<MemoryDisk>, fatal: &Arc<AtomicBool>) -> Option<Opened> {
+pub(crate) async fn open(disk: &Arc<MemoryDisk>, fatal: &Arc<AtomicBool>) -> Option<Opened> {
     let options = Options { file_bytes: FILE_BYTES, reserve_bytes: FILE_BYTES / 4, ..Options::default() };
     let fatal = Arc::clone(fatal);
     let fatal = Arc::new(move |_: String| fatal.store(true, Ordering::Relaxed));
     FileStore::open(Arc::clone(disk) as Arc<dyn Disk>, folder(), SHARD, options, fatal).await.ok()
 }
 
-fn claim() -> Claim {
+pub(crate) fn claim() -> Claim {
     Claim { shard: SHARD, writer: 1, nonce: Nonce([7; 16]), time_ms: 0, epoch_above: Epoch(0) }
 }
 
-pub(crate) fn run(input: &[u8]) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    runtime.block_on(recover(Arc::new(MemoryDisk::of_image(input, folder()))));
+pub(crate) fn block_on<T>(what: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime").block_on(what)
 }
 
-async fn recover(disk: Arc<MemoryDisk>) {
+/// A byte that says which checksums are put right, and an image. What was found in it; None if it does not open, or has a chain
+/// that can't be read.
+pub fn journal(input: &[u8]) -> Option<Found> {
+    let (flags, image) = input.split_first()?;
+    let mut disk = MemoryDisk::of_image(image, folder());
+    if flags & 1 != 0 {
+        let mut chain = None;
+        disk.each(|bytes| mend::file(bytes, (flags & 2 != 0).then_some(&mut chain)));
+    }
+    block_on(recover(Arc::new(disk)))
+}
+
+pub(crate) fn run(input: &[u8]) -> bool {
+    journal(input).is_some()
+}
+
+async fn recover(disk: Arc<MemoryDisk>) -> Option<Found> {
     let fatal = Arc::new(AtomicBool::new(false));
-    let Some(opened) = open(&disk, &fatal).await else { return };
+    let opened = open(&disk, &fatal).await?;
     let journal = &opened.store.journal;
-    if journal.tail().await.is_ok() {
-        let head = journal.head().await.ok().flatten().map_or(Slot(0), |head| head.slot);
-        let _ = journal.read(head, 1 << 20).await;
-        let owned = acquire(&**journal, claim()).await;
-        opened.files.close().await;
-        if let Ok(owned) = owned {
-            let again = open(&disk, &fatal).await.expect("what opened opens again");
-            let tail = again.store.journal.tail().await.expect("and can be read");
-            assert_eq!((tail.next, tail.hash), (owned.next, owned.hash), "with its last entry");
-            again.files.close().await;
-        }
+    let tail = journal.tail().await;
+    let found = read(&opened.store).await;
+    let owned = if tail.is_ok() { acquire(&**journal, claim()).await.ok() } else { None };
+    opened.files.close().await;
+    if let Some(owned) = owned {
+        let again = open(&disk, &fatal).await.expect("what opened opens again");
+        let tail = again.store.journal.tail().await.expect("and can be read");
+        assert_eq!((tail.next, tail.hash), (owned.next, owned.hash), "with its last entry");
+        again.files.close().await;
     }
     assert!(!fatal.load(Ordering::Relaxed), "no bytes are a failed sync");
+    tail.is_ok().then_some(found)
+}
+
+/// Reads all that can be read. Errors are answers too.
+async fn read(store: &ShardStore) -> Found {
+    let mut found = Found::default();
+    let mut next = store.journal.head().await.ok().flatten().map_or(Slot(0), |head| head.slot);
+    while let Ok(entries) = store.journal.read(next, 1 << 20).await
+        && let Some(last) = entries.last()
+        && found.entries < ENTRIES_MAX
+    {
+        assert_eq!(entries[0].header.key.slot, next, "without gaps");
+        next = last.header.key.slot.next();
+        found.entries += entries.len();
+    }
+    for segment in store.segments.list().await.unwrap_or_default() {
+        found.segments += 1;
+        for extent in &segment.extents {
+            let Ok(batches) = store.segments.index(segment.id, extent).await else { continue };
+            if store.segments.read(&batches).await.is_ok() {
+                found.batches += batches.len();
+            }
+        }
+    }
+    for name in store.snapshots.list().await.unwrap_or_default() {
+        found.chunks += usize::from(store.snapshots.get(&name).await.is_ok());
+    }
+    found
 }
 
 /// The files twice over, those made in advance, and the caches.
 pub(crate) fn allowed(input: usize) -> usize {
     (64 << 20) + 8 * input
-}
-
-/// A folder with two files of entries, as a shard leaves it.
-pub(crate) fn image() -> Vec<u8> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    runtime.block_on(async {
-        let (disk, fatal) = (Arc::new(MemoryDisk::default()), Arc::new(AtomicBool::new(false)));
-        let opened = open(&disk, &fatal).await.expect("an empty folder opens");
-        let mut owned = acquire(&*opened.store.journal, claim()).await.expect("nobody else is here");
-        for bytes in [100, 30 << 10, 200] {
-            let entry = entry(&owned, vec![bytes as u8; bytes]);
-            let (header, next) = (entry.header, owned.next.slot.next());
-            opened.store.journal.append(entry, Written::ignore()).await.expect("memory takes it");
-            owned.hash = header.hash();
-            owned.next = Key { slot: next, ..owned.next };
-        }
-        opened.files.close().await;
-        disk.image(folder())
-    })
-}
-
-fn entry(owned: &Ownership, payload: Vec<u8>) -> Entry {
-    let header = Header {
-        kind: EntryKind::Records,
-        shard: SHARD,
-        key: owned.next,
-        epoch: owned.epoch,
-        writer: 1,
-        nonce: owned.nonce,
-        previous: owned.hash,
-        durable: owned.next.slot,
-        time_ms: 0,
-        payload_bytes: payload.len() as u32,
-        payload_crc: klamm_records::crc32c(&payload),
-    };
-    Entry { header, payload: vec![payload.into()] }
 }

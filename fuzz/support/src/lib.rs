@@ -6,12 +6,17 @@ mod checkpoint;
 mod config;
 mod disk;
 mod journal;
+mod machines;
+mod mend;
 mod message;
 mod payload;
 mod records;
 pub mod seeds;
+mod story;
 
+pub use journal::{Found, journal};
 use peak_alloc::PeakAlloc;
+pub use story::images;
 
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
@@ -22,7 +27,7 @@ const MIB: usize = 1 << 20;
 pub struct Target {
     /// Its name, also of its folder of kept inputs.
     pub name: &'static str,
-    run: fn(&[u8]),
+    run: fn(&[u8]) -> bool,
     /// The bytes that it may hold at a time, beside the input, by the size of the input.
     allowed: fn(usize) -> usize,
 }
@@ -34,9 +39,9 @@ fn promised(input: usize) -> usize {
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
-    Target { name: "frame", run: message::frame, allowed: message::allowed },
+    Target { name: "frame", run: message::frame, allowed: message::frame_allowed },
     Target { name: "message", run: message::message, allowed: message::allowed },
-    Target { name: "batch", run: records::batch, allowed: promised },
+    Target { name: "batch", run: records::batch, allowed: records::batch_allowed },
     Target { name: "decompress", run: records::inflate, allowed: records::inflate_allowed },
     Target { name: "journal", run: journal::run, allowed: journal::allowed },
     Target { name: "payload", run: payload::run, allowed: payload::allowed },
@@ -44,15 +49,15 @@ pub const TARGETS: &[Target] = &[
     Target { name: "config", run: config::run, allowed: config::allowed },
 ];
 
-/// Runs a target.
+/// Runs a target. Whether it understood the input: well-formed ones must not be refused, or nothing is fuzzed.
 ///
 /// # Panics
 /// If there is no such target, or the input does what it must not.
-pub fn run(name: &str, input: &[u8]) {
+pub fn run(name: &str, input: &[u8]) -> bool {
     let target = TARGETS.iter().find(|target| target.name == name).expect("a target of the table");
     let before = ALLOCATED.current_usage();
     ALLOCATED.reset_peak_usage();
-    (target.run)(input);
+    let understood = (target.run)(input);
     let held = ALLOCATED.peak_usage().saturating_sub(before);
     let allowed = (target.allowed)(input.len());
     assert!(
@@ -60,4 +65,5 @@ pub fn run(name: &str, input: &[u8]) {
         "{name}: {held} bytes were held for an input of {}; {allowed} are allowed",
         input.len()
     );
+    understood
 }

@@ -8,8 +8,8 @@ use klamm_machine::{Machine, PayloadReader, PayloadWriter, Record as _};
 use klamm_partition::Partitions;
 
 /// A byte for the machine, and records.
-pub(crate) fn run(input: &[u8]) {
-    let Some((machine, payload)) = input.split_first() else { return };
+pub(crate) fn run(input: &[u8]) -> bool {
+    let Some((machine, payload)) = input.split_first() else { return false };
     match machine % 3 {
         0 => records::<Cluster>(payload),
         1 => records::<Groups>(payload),
@@ -17,10 +17,11 @@ pub(crate) fn run(input: &[u8]) {
     }
 }
 
-fn records<M: Machine>(payload: &[u8]) {
+/// Whether all of it are records, and there are some.
+fn records<M: Machine>(payload: &[u8]) -> bool {
     let mut input = PayloadReader::new(Bytes::copy_from_slice(payload));
     while input.remaining() > 0 {
-        let Ok(record) = M::Record::decode(&mut input) else { return };
+        let Ok(record) = M::Record::decode(&mut input) else { return false };
         let mut out = PayloadWriter::default();
         record.encode(&mut out);
         let bytes = Bytes::from(out.finish().concat());
@@ -32,6 +33,7 @@ fn records<M: Machine>(payload: &[u8]) {
         record.encode(&mut out);
         assert_eq!(Bytes::from(out.finish().concat()), bytes, "and is the same");
     }
+    !payload.is_empty()
 }
 
 /// Records in memory are wider than in the journal.

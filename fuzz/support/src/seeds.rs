@@ -1,6 +1,6 @@
 //! The first inputs: well-formed ones, from which a fuzzer sets out. `cargo run -p klamm-fuzz --bin seeds` writes them.
 
-use klamm_machine::{Machine, PayloadWriter};
+use klamm::config::KEYS;
 use klamm_protocol::{
     ApiKey, Encode, Encoder, encode_request_frame,
     sample::{Gen, Sample as _},
@@ -22,31 +22,40 @@ pub fn all() -> Vec<Seed> {
         let codec_byte = Codec::ALL.iter().position(|each| *each == codec).expect("it is one") as u8;
         seeds.push(("decompress", codec.name().to_owned(), [&[codec_byte][..], &payload].concat()));
     }
-    seeds.push(("journal", "two-files".into(), crate::journal::image()));
-    seeds.push(("journal", "empty".into(), Vec::new()));
-    seeds.extend(machines());
-    let config = b"listen = \"127.0.0.1:0\"\n[klamm]\ntail.bytes = \"8MiB\"\n\0eKLAMM_NODE_ID=7\0data=/tmp/x\0node.id=x".to_vec();
-    seeds.push(("config", "layers".into(), config));
+    for (name, image, _) in crate::images() {
+        seeds.push(("journal", name.to_owned(), [&[0][..], &image].concat()));
+        seeds.push(("journal", format!("{name}-mended"), [&[3][..], &image].concat()));
+    }
+    seeds.push(("journal", "empty".into(), vec![0]));
+    seeds.extend(crate::machines::seeds());
+    let layers =
+        "listen = \"127.0.0.1:0\"\n[klamm]\nlog = \"warn\"\n\0eKLAMM_NODE_ID=7\0data=/tmp/x\0node.id=8";
+    seeds.push(("config", "layers".into(), layers.into()));
+    let each = KEYS.iter().filter(|key| !key.default.is_empty());
+    let defaults: String = each.map(|key| format!("{:?} = {:?}\n", key.name, key.default)).collect();
+    seeds.push(("config", "defaults".into(), defaults.into()));
     seeds
 }
 
 macro_rules! samples {
     ($($name:ident $request:ident $response:ident,)*) => {
         fn messages() -> Vec<Seed> {
-            let mut seeds = Vec::new();
+            let (mut seeds, mut pipelined) = (Vec::new(), vec![9, 0x83]);
             $({
                 let api = ApiKey::$name;
                 let version = api.version_max();
                 let request = klamm_protocol::$request::sample(&mut Gen::new(1), version);
                 let response = bytes(&klamm_protocol::$response::sample(&mut Gen::new(1), version), version);
                 let frame = encode_request_frame(version, 1, Some("fuzz"), &request).expect("as below").concat();
-                seeds.push(("frame", stringify!($name).to_owned(), frame[4..].to_vec()));
+                seeds.push(("frame", stringify!($name).to_owned(), [&[16, 16][..], &frame].concat()));
+                pipelined.extend_from_slice(&frame);
                 let number = ApiKey::ALL.iter().position(|each| *each == api).expect("it is one") as u8;
                 for (way, body, what) in [(0, &bytes(&request, version), "request"), (1, &response, "response")] {
                     let head = [number, (version - api.version_min()) as u8, way];
                     seeds.push(("message", format!("{}-{what}", stringify!($name)), [&head[..], body].concat()));
                 }
             })*
+            seeds.push(("frame", "all-in-pieces".to_owned(), pipelined));
             seeds
         }
     };
@@ -58,18 +67,4 @@ fn bytes(message: &impl Encode, version: i16) -> Vec<u8> {
     let mut encoder = Encoder::new();
     message.encode(&mut encoder, version).expect("a sample fits its version");
     encoder.finish().concat()
-}
-
-/// Snapshots and records of the machines.
-fn machines() -> Vec<Seed> {
-    use klamm_cluster::{Cluster, Command};
-    use klamm_machine::{Now, Record as _};
-    let cluster = Cluster::default();
-    let now = Now { epoch: klamm_model::Epoch(1), wall_ms: 0 };
-    let began = cluster.decide(Command::Begin { id: [1; 16] }, now);
-    let mut out = PayloadWriter::default();
-    began.record.expect("a cluster begins once").encode(&mut out);
-    let payload = [&[0][..], &out.finish().concat()].concat();
-    let empty = |machine: u8| ("checkpoint", format!("empty-{machine}"), vec![machine]);
-    vec![("payload", "begin".into(), payload), empty(0), empty(1), empty(2), empty(3)]
 }

@@ -3,56 +3,9 @@
 use bytes::BufMut as _;
 use proptest::prelude::*;
 
-use super::*;
+use super::{pieces::Reader, *};
 
 const OPEN: Room = Room { open: true, bytes: usize::MAX, frame_bytes_max: 1 << 24 };
-
-/// Reads as a connection does: `sizes` are what the socket gives, `open` whether calls may start.
-struct Reader<'a> {
-    framer: Framer,
-    stream: &'a [u8],
-    frames: Vec<Bytes>,
-    pinned_max: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn new(stream: &'a [u8]) -> Self {
-        Self { framer: Framer::default(), stream, frames: Vec::new(), pinned_max: 0 }
-    }
-
-    fn read(&mut self, size: usize, room: Room) {
-        if self.framer.has_waiting() && room.open {
-            self.feed(&[], room);
-        }
-        let mut given = self.stream;
-        if let Some(mut buffer) = self.framer.direct() {
-            given = &given[..given.len().min(size).min(buffer.remaining_mut())];
-            buffer.put_slice(given);
-            self.stream = &self.stream[given.len()..];
-            if let Some(frame) = self.framer.filled() {
-                self.frames.push(frame);
-                self.framer.start(room).unwrap();
-            }
-        } else {
-            given = &given[..given.len().min(size).min(self.framer.piece_bytes_max())];
-            self.stream = &self.stream[given.len()..];
-            self.feed(given, room);
-        }
-        let held = self.framer.body.as_ref().map_or(0, |body| body.bytes.capacity());
-        let came = self.framer.received();
-        assert!(held <= 4 * came + STEP_BYTES, "{held} bytes held for {came}");
-    }
-
-    fn feed(&mut self, piece: &[u8], room: Room) {
-        let all = self.framer.join(piece);
-        let mut rest = &all[..];
-        while let Some(frame) = self.framer.cut(&mut rest, room).unwrap() {
-            self.frames.push(frame);
-        }
-        self.framer.wait(all.slice_ref(rest));
-        self.pinned_max = self.pinned_max.max(self.framer.waiting.len());
-    }
-}
 
 fn stream_of(frames: &[Vec<u8>]) -> Vec<u8> {
     let mut stream = Vec::new();
@@ -77,18 +30,9 @@ proptest! {
     ) {
         let stream = stream_of(&frames);
         let mut reader = Reader::new(&stream);
-        let mut turns = reads.iter().cycle();
-        for turn in 0.. {
-            let (size, open) = *turns.next().unwrap();
-            // Now and then it must open, or nothing would ever end.
-            let open = open || turn % 7 == 0;
-            if reader.stream.is_empty() && open && !reader.framer.frame_waits() {
-                reader.read(0, OPEN);
-                break;
-            }
-            reader.read(size, Room { open, ..OPEN });
-        }
-        prop_assert_eq!(reader.frames, frames);
+        let mut given = Vec::new();
+        reader.read_all(&reads, OPEN, &mut |frame| given.push(frame.to_vec())).unwrap();
+        prop_assert_eq!(given, frames);
         prop_assert!(!reader.framer.is_partial());
         prop_assert!(reader.pinned_max <= PIECE_BYTES);
     }
@@ -111,7 +55,7 @@ fn large_frames_in_a_row_cost_one_read_each() {
     let mut reader = Reader::new(&stream);
     let mut reads = 0;
     while !reader.stream.is_empty() {
-        reader.read(1 << 20, OPEN);
+        reader.read(1 << 20, OPEN).unwrap();
         reads += 1;
     }
     assert_eq!((reads, reader.frames), (4, frames.into_iter().map(Bytes::from).collect()));
@@ -137,10 +81,10 @@ fn what_has_no_room_waits() {
     let stream = stream_of(&[vec![1; 10], vec![2; 10]]);
     let mut reader = Reader::new(&stream);
     let tight = Room { bytes: 9, ..OPEN };
-    reader.read(100, tight);
+    reader.read(100, tight).unwrap();
     assert!(reader.frames.is_empty() && reader.framer.frame_waits());
-    reader.read(100, Room { open: false, ..OPEN });
+    reader.read(100, Room { open: false, ..OPEN }).unwrap();
     assert!(reader.frames.is_empty());
-    reader.read(100, OPEN);
+    reader.read(100, OPEN).unwrap();
     assert_eq!(reader.frames.len(), 2);
 }
