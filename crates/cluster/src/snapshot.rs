@@ -55,7 +55,13 @@ pub(crate) fn restore(cluster: &mut Cluster, key: Bytes, value: Bytes) -> Result
                 cluster.shards.entry(id).or_insert(Shard { role, partitions: 0 }).role = role;
             }
         }
-        TOPIC => cluster.insert(record::decode_topic(&mut input)?),
+        TOPIC => {
+            let topic = record::decode_topic(&mut input)?;
+            if cluster.names.contains_key(&topic.name) || cluster.topics.contains_key(&topic.id) {
+                return Err(Corrupt("a topic that is there twice in a cluster snapshot"));
+            }
+            cluster.insert(topic);
+        }
         EFFECT => {
             cluster.outbox.insert(key.u64()?, Arc::new(decode_effect(&mut input)?));
         }

@@ -18,6 +18,8 @@ const PUT_TRIES_MAX: u32 = 8;
 /// How often a scan that a trim overtook begins again before it is reported.
 const SCAN_TRIES_MAX: u32 = 64;
 const HEAD_VERSION: u8 = 1;
+/// No entry has so high an epoch: each takeover raises it by one, and leader epochs are positive 32-bit numbers.
+const EPOCH_END: Epoch = Epoch(i32::MAX as u32);
 
 /// A journal of one shard over a driver.
 pub struct Carrier<D> {
@@ -46,7 +48,9 @@ impl<D: Driver> Carrier<D> {
                 return Err(format!("the entry at {key:?} says that it belongs to {:?}", entry.header.key));
             }
             let takeover = entry.header.kind == EntryKind::Takeover;
-            if if takeover { entry.header.epoch <= key.epoch } else { entry.header.epoch != key.epoch } {
+            let fits =
+                if takeover { entry.header.epoch > key.epoch } else { entry.header.epoch == key.epoch };
+            if !fits || entry.header.epoch >= EPOCH_END {
                 return Err(format!("the entry at {key:?} is of epoch {}", entry.header.epoch));
             }
             Ok(entry)

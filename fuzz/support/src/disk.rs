@@ -14,7 +14,7 @@ use klamm_env::{Disk, File, FolderLock, OpenMode};
 use parking_lot::Mutex;
 
 /// The largest file of an image; a size above it is cut.
-const FILE_BYTES_MAX: usize = 1 << 20;
+const FILE_BYTES_MAX: usize = 64 << 10;
 const FILES_MAX: usize = 16;
 
 #[derive(Default)]

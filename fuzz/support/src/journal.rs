@@ -60,14 +60,16 @@ pub fn journal(input: &[u8]) -> Option<Found> {
         let mut chain = None;
         disk.each(|bytes| mend::file(bytes, (flags & 2 != 0).then_some(&mut chain)));
     }
-    block_on(recover(Arc::new(disk)))
+    block_on(recover(Arc::new(disk), flags & 1 == 0))
 }
 
 pub(crate) fn run(input: &[u8]) -> bool {
     journal(input).is_some()
 }
 
-async fn recover(disk: Arc<MemoryDisk>) -> Option<Found> {
+/// With `honest` checksums all entries were written by a shard, though not where and when they lie now. Others may tell a story
+/// that no writer can: of an epoch without its takeover, or a loss that nobody knew of.
+async fn recover(disk: Arc<MemoryDisk>, honest: bool) -> Option<Found> {
     let fatal = Arc::new(AtomicBool::new(false));
     let opened = open(&disk, &fatal).await?;
     let journal = &opened.store.journal;
@@ -77,8 +79,13 @@ async fn recover(disk: Arc<MemoryDisk>) -> Option<Found> {
     opened.files.close().await;
     if let Some(owned) = owned {
         let again = open(&disk, &fatal).await.expect("what opened opens again");
-        let tail = again.store.journal.tail().await.expect("and can be read");
-        assert_eq!((tail.next, tail.hash), (owned.next, owned.hash), "with its last entry");
+        match again.store.journal.tail().await {
+            Ok(tail) => assert!(
+                !honest || (tail.next, tail.hash) == (owned.next, owned.hash),
+                "it ends with its last entry"
+            ),
+            Err(error) => assert!(!honest, "it can be read: {error}"),
+        }
         again.files.close().await;
     }
     assert!(!fatal.load(Ordering::Relaxed), "no bytes are a failed sync");

@@ -12,6 +12,10 @@ const DIRECTORY_MAGIC: u32 = 0x4b4c_4449; // "KLDI"
 /// Magic, partition, count and CRC.
 const BLOCK_FRAME_BYTES: u64 = 4 + PartitionId::BYTES as u64 + 4 + 4;
 const BATCH_BYTES: usize = 36;
+/// Where a batch's position is, and behind it its length.
+const POSITION_AT: usize = 24;
+/// More than any file has; sums of such positions do not overflow.
+const FILE_BYTES_MAX: u64 = 1 << 48;
 const EXTENT_BYTES: usize = PartitionId::BYTES + 44;
 
 /// The size of the block of an extent.
@@ -65,6 +69,13 @@ pub(crate) fn check_block(extent: &Extent, block: &[u8]) -> Result<(), FormatErr
         || count[..4] != extent.batches.to_be_bytes()
     {
         return Err(FormatError::Damaged("it is another partition's"));
+    }
+    let fits = |batch: &[u8]| {
+        let mut place = &batch[POSITION_AT..];
+        place.get_u64().checked_add(u64::from(place.get_u32())).is_some_and(|end| end <= FILE_BYTES_MAX)
+    };
+    if !count[4..].chunks_exact(BATCH_BYTES).all(fits) {
+        return Err(FormatError::Damaged("it names a position that no file has"));
     }
     Ok(())
 }
@@ -164,6 +175,10 @@ mod tests {
             back.extend(decode_block(SegmentId::sealed(Slot(7)), &block));
         }
         assert_eq!(back, batches.map(|(_, batch)| batch));
+
+        let (far, extents) = encode_blocks(1000, &[batch(1, 0, u64::MAX - 50)]);
+        let refused = FormatError::Damaged("it names a position that no file has");
+        assert_eq!(check_block(&extents[0], &far), Err(refused));
 
         let directory = encode_directory(&extents);
         assert_eq!(decode_directory(&directory), Ok(extents));
