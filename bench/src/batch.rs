@@ -1,6 +1,8 @@
-//! Record batches of a wanted size, uncompressed: records of 1 KiB, or one record if the batch is smaller.
+//! Record batches of a wanted size, uncompressed: records of 1 KiB, or one record if the batch is smaller. Their time is
+//! the present: older ones would be deleted by retention while a long run goes on.
 
 use bytes::Bytes;
+use klamm_env::{Clock as _, OsClock};
 use klamm_records::{BatchBuilder, Codec, Compression, Limits, ValidBatch, single, validate};
 
 const RECORD_BYTES: usize = 1024;
@@ -10,7 +12,7 @@ const RECORD_OVERHEAD_BYTES: usize = 11;
 /// A batch of about (never above) `bytes`, of the idempotent producer if there is one: id and first sequence.
 pub fn build(bytes: usize, producer: Option<(i64, i32)>) -> Bytes {
     let value: Vec<u8> = (0..RECORD_BYTES).map(|at| (at * 31 + at / 7) as u8).collect();
-    let mut builder = BatchBuilder::new(Compression::of(Codec::None));
+    let (time_ms, mut builder) = (OsClock::new().wall_ms(), BatchBuilder::new(Compression::of(Codec::None)));
     if let Some((id, sequence)) = producer {
         builder = builder.producer(id, 0, sequence);
     }
@@ -19,16 +21,16 @@ pub fn build(bytes: usize, producer: Option<(i64, i32)>) -> Bytes {
         if room == 0 && builder.record_count() > 0 {
             return builder.build().expect("an uncompressed batch is built");
         }
-        builder.push(1_700_000_000_000, None, Some(&value[..room.min(RECORD_BYTES)]), &[]);
+        builder.push(time_ms, None, Some(&value[..room.min(RECORD_BYTES)]), &[]);
     }
 }
 
 /// A batch of `count` records with values of `record_bytes`.
 pub fn of_records(count: usize, record_bytes: usize) -> Bytes {
     let value: Vec<u8> = (0..record_bytes).map(|at| (at * 31 + at / 7) as u8).collect();
-    let mut builder = BatchBuilder::new(Compression::of(Codec::None));
+    let (time_ms, mut builder) = (OsClock::new().wall_ms(), BatchBuilder::new(Compression::of(Codec::None)));
     for _ in 0..count {
-        builder.push(1_700_000_000_000, None, Some(&value), &[]);
+        builder.push(time_ms, None, Some(&value), &[]);
     }
     builder.build().expect("an uncompressed batch is built")
 }

@@ -2,6 +2,7 @@
 //! turns within a round, so that what changes on the machine meets all of them. A failure is a row of the report.
 
 mod build;
+mod ending;
 mod machine;
 mod measure;
 mod once;
@@ -119,6 +120,7 @@ pub(crate) fn run(args: &Args) -> io::Result<ExitCode> {
         return Ok(if args.list { ExitCode::SUCCESS } else { ExitCode::from(2) });
     }
     let folder = args.folder.join(format!("klamm-compare-{}", std::process::id()));
+    ending::on_signal(&folder)?;
     fs::create_dir_all(&folder)?;
     let found = Comparison::new(args, folder.clone()).and_then(|comparison| comparison.run(&chosen));
     let removed = fs::remove_dir_all(&folder);

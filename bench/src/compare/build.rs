@@ -6,6 +6,8 @@ use std::{
     process::Command,
 };
 
+use super::ending;
+
 /// The clone.
 pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
@@ -60,9 +62,6 @@ fn cargo(folder: &Path, target: &Path, profile: &str, what: &[&str]) -> io::Resu
 }
 
 fn succeed(mut command: Command, else_say: &str) -> io::Result<()> {
-    if command.status()?.success() {
-        Ok(())
-    } else {
-        Err(io::Error::other(format!("{else_say}: {command:?}")))
-    }
+    let (mut child, _group) = ending::spawn(&mut command)?;
+    if child.wait()?.success() { Ok(()) } else { Err(io::Error::other(format!("{else_say}: {command:?}"))) }
 }

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::ending::{self, Group};
+
 /// A command that runs on one core.
 pub(crate) fn pinned(core: usize, program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new("taskset");
@@ -42,7 +44,13 @@ pub(crate) fn age_s(pid: u32) -> Option<f64> {
 
 /// Runs a command to its end and gives its output; after `limit` it is ended.
 pub(crate) fn output(command: &mut Command, limit: Duration) -> io::Result<String> {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    started(command, limit).map(|(out, _group)| out)
+}
+
+/// The same for a command that leaves processes behind, which are in its group.
+pub(crate) fn started(command: &mut Command, limit: Duration) -> io::Result<(String, Group)> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let (mut child, group) = ending::spawn(command)?;
     let (mut out, mut err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
     let (out, err) = std::thread::scope(|scope| {
         let read_out = scope.spawn(move || text(&mut out));
@@ -58,7 +66,7 @@ pub(crate) fn output(command: &mut Command, limit: Duration) -> io::Result<Strin
         Ok((read_out.join().expect("no panic"), read_err.join().expect("no panic")))
     })?;
     if child.wait()?.success() {
-        return Ok(out);
+        return Ok((out, group));
     }
     let last = err.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it failed and said nothing");
     Err(io::Error::other(last.to_owned()))

@@ -12,7 +12,10 @@ use clap::ValueEnum;
 use klamm_bench::client::Client;
 use serde::{Deserialize, Serialize};
 
-use super::process;
+use super::{
+    ending::{self, Group},
+    process,
+};
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
@@ -76,6 +79,7 @@ pub(crate) struct Server {
     pub(crate) address: String,
     pub(crate) folder: PathBuf,
     handle: Handle,
+    _group: Group,
 }
 
 enum Handle {
@@ -107,10 +111,11 @@ impl Launch {
         let folder = self.new_folder("kafka")?;
         let mut command = self.command(&self.kafka);
         command.arg("start").env("KLAMM_ORACLE_DIR", &folder).env("KLAMM_ORACLE_JVM", KAFKA_JVM);
-        let address = process::output(&mut command, Duration::from_secs(300))?.trim().to_owned();
+        let (address, group) = process::started(&mut command, Duration::from_secs(300))?;
+        let address = address.trim().to_owned();
         let pid = fs::read_to_string(folder.join("pid"))?;
         let pid = pid.trim().parse().map_err(io::Error::other)?;
-        Ok(Server { pid, address, folder, handle: Handle::Script(self.kafka.clone()) })
+        Ok(Server { pid, address, folder, handle: Handle::Script(self.kafka.clone()), _group: group })
     }
 
     /// The floor in a new folder, with more arguments.
@@ -135,7 +140,7 @@ impl Launch {
 /// Starts a server and waits for the line that has its address.
 fn spawn(command: &mut Command, folder: PathBuf, address: fn(&str) -> Option<String>) -> io::Result<Server> {
     let log = fs::File::create(folder.with_extension("log"))?;
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn()?;
+    let (mut child, group) = ending::spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log))?;
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line)?;
     let Some(address) = address(line.trim()) else {
@@ -144,7 +149,7 @@ fn spawn(command: &mut Command, folder: PathBuf, address: fn(&str) -> Option<Str
         let last = log.lines().last().unwrap_or("no reason").to_owned();
         return Err(io::Error::other(format!("the server did not start: {last}")));
     };
-    Ok(Server { pid: child.id(), address, folder, handle: Handle::Child(child) })
+    Ok(Server { pid: child.id(), address, folder, handle: Handle::Child(child), _group: group })
 }
 
 impl Server {

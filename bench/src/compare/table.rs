@@ -27,8 +27,10 @@ pub(crate) fn markdown(report: &Report) -> String {
     out += "\n## Cost by workload\n\nCPU seconds of the server by GB of record values; where marked *, by million requests. \
             Below 1 is less than what it is compared with.\n\n";
     out += &table(&costs(report));
-    out += "\n## Start and memory\n\n";
-    out += &table(&once(&report.once));
+    if !report.once.is_empty() {
+        out += "\n## Start and memory\n\n";
+        out += &table(&once(&report.once));
+    }
     out += "\n## The disk\n\nA write and its `fdatasync` on the same folder, before and after the workloads.\n\n";
     out += &table(&disk(report));
     out += "\n## Every workload\n\n\"load\" is the part of its core that the load itself used: near 1, the load was the limit.\n";
@@ -184,5 +186,32 @@ fn short(value: f64) -> String {
         large if large >= 100.0 => format!("{value:.0}"),
         middle if middle >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::report::Machine;
+
+    fn report(once: Vec<Once>) -> String {
+        let word = || "x".to_owned();
+        let machine = Machine {
+            processor: word(),
+            cores: 2,
+            memory_bytes: 1,
+            kernel: word(),
+            file_system: word(),
+            load_average: word(),
+        };
+        let (disk, workloads) = (Vec::new(), Vec::new());
+        let (command, commit, date) = (word(), word(), word());
+        markdown(&Report { command, commit, date, machine, rounds: 1, seconds: 1.0, disk, workloads, once })
+    }
+
+    #[test]
+    fn what_was_not_measured_has_no_table() {
+        assert!(!report(Vec::new()).contains("## Start and memory"));
+        assert!(report(vec![Once::default()]).contains("## Start and memory"));
     }
 }
