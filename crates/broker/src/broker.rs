@@ -156,7 +156,8 @@ impl Located {
                 ErrorCode::UNKNOWN_LEADER_EPOCH
             });
         }
-        let view = self.shard.view.get(self.id).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+        // The metadata has it, its shard does not yet or no more. As Kafka says then: look the topic up again.
+        let view = self.shard.view.get(self.id).ok_or(ErrorCode::NOT_LEADER_OR_FOLLOWER)?;
         Ok((view, epoch))
     }
 }

@@ -51,8 +51,9 @@ pub(crate) fn of_batch(error: &BatchError) -> ErrorCode {
 /// A batch that was not appended.
 pub(crate) fn of_produce(error: ProduceError) -> (ErrorCode, String) {
     match error {
+        // The metadata had it, its shard does not yet or no more. As Kafka says then: look the topic up again.
         ProduceError::UnknownPartition => {
-            (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "the partition is not there".to_owned())
+            (ErrorCode::NOT_LEADER_OR_FOLLOWER, "the partition is not there".to_owned())
         }
         ProduceError::Sequence(SequenceError::StaleEpoch { current }) => (
             ErrorCode::INVALID_PRODUCER_EPOCH,

@@ -67,7 +67,7 @@ async fn delete(incoming: &Incoming, name: &str, index: i32, offset: i64) -> Res
     match located.shard.shard.ask(command).await.map_err(|error| errors::of_shard(&error))? {
         Reply::Moved(Ok(start)) => Ok(start),
         Reply::Moved(Err(MoveError::OutOfRange)) => Err(ErrorCode::OFFSET_OUT_OF_RANGE),
-        Reply::Moved(Err(MoveError::UnknownPartition)) => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+        Reply::Moved(Err(MoveError::UnknownPartition)) => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
         _ => Err(ErrorCode::KAFKA_STORAGE_ERROR),
     }
 }
