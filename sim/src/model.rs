@@ -128,6 +128,22 @@ impl Model {
         self.topics.len() - 1
     }
 
+    /// Adds a partition to a topic.
+    pub(crate) fn add_part(&mut self, topic: usize) -> Part {
+        let part = Part(self.parts);
+        self.parts += 1;
+        self.topics[topic].parts.push(part);
+        part
+    }
+
+    /// A partition is there from now on.
+    pub(crate) fn begin_part(&mut self, topic: usize, part: Part) {
+        self.tell(Event::Plain { writer: plain(part) });
+        if !self.topics[topic].configs.is_empty() {
+            self.tell(Event::TrimInvoke { part, below: i64::MAX });
+        }
+    }
+
     /// The numbers of all live topics.
     pub(crate) fn live(&self) -> Vec<usize> {
         (0..self.topics.len()).filter(|topic| self.topics[*topic].life == Life::Live).collect()

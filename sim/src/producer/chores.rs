@@ -1,17 +1,24 @@
-//! What the producer does between batches, when nothing is in flight: new producer ids, new topics, fewer topics.
+//! What the producer does between batches, when nothing is in flight: new producer ids, new topics, fewer topics, more
+//! partitions, another retention.
 //! A chore is asked again until it is answered; from the second time on it may have been done already.
 
 use klamm_checker::{Event, Part};
 use klamm_protocol::{
-    CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, ErrorCode, InitProducerIdRequest, Uuid,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, ErrorCode,
+    IncrementalAlterConfigsRequest, InitProducerIdRequest, Uuid,
+    create_partitions::CreatePartitionsTopic,
     create_topics::{CreatableTopic, CreatableTopicConfig},
     delete_records::{DeleteRecordsPartition, DeleteRecordsTopic},
     delete_topics::DeleteTopicState,
+    incremental_alter_configs::{AlterConfigsResource, AlterableConfig},
 };
 
 use super::{Lane, Producer};
 use crate::{client::Lost, model::Life};
 
+/// IncrementalAlterConfigs: a topic's configuration is set.
+const TOPIC: i8 = 2;
+const SET: i8 = 0;
 const TOPICS_MAX: usize = 4;
 /// Few names, so that they are used again.
 const NAMES: u64 = 6;
@@ -19,9 +26,29 @@ const NAMES: u64 = 6;
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Chore {
     ProducerId,
-    Create { topic: usize, again: bool },
-    Delete { topic: usize, again: bool },
-    Trim { part: Part, below: i64 },
+    Create {
+        topic: usize,
+        again: bool,
+    },
+    Delete {
+        topic: usize,
+        again: bool,
+    },
+    Trim {
+        part: Part,
+        below: i64,
+    },
+    /// A partition more.
+    Grow {
+        topic: usize,
+        again: bool,
+    },
+    /// Another retention.
+    Alter {
+        topic: usize,
+        name: &'static str,
+        value: u64,
+    },
 }
 
 impl Producer {
@@ -44,6 +71,15 @@ impl Producer {
                 Some(Chore::Delete { topic: *self.dice.pick(&live[1..]), again: false })
             }
             10..18 => self.plan_trim(),
+            18..21 if live.len() > 1 => {
+                Some(Chore::Grow { topic: *self.dice.pick(&live[1..]), again: false })
+            }
+            21..24 if live.len() > 1 => {
+                let topic = *self.dice.pick(&live[1..]);
+                let (name, values) =
+                    self.dice.pick(&[("retention.ms", 200..8000), ("retention.bytes", 0..400_000)]).clone();
+                Some(Chore::Alter { topic, name, value: self.dice.within(values) })
+            }
             _ => None,
         };
     }
@@ -77,6 +113,17 @@ impl Producer {
             }
             Chore::Trim { part, below } => {
                 if !self.trim(part, below).await? {
+                    return Ok(());
+                }
+            }
+            Chore::Grow { topic, again } => {
+                self.chore = Some(Chore::Grow { topic, again: true });
+                if !self.grow(topic, again).await? {
+                    return Ok(());
+                }
+            }
+            Chore::Alter { topic, name, value } => {
+                if !self.alter(topic, name, value).await? {
                     return Ok(());
                 }
             }
@@ -140,10 +187,63 @@ impl Producer {
         model.topics[number].life = Life::Live;
         for (index, part) in (0..).zip(model.topics[number].parts.clone()) {
             self.lanes.insert(part, Lane::new(number, index));
-            model.tell(Event::Plain { writer: crate::model::plain(part) });
-            if !model.topics[number].configs.is_empty() {
+            model.begin_part(number, part);
+        }
+        Ok(true)
+    }
+
+    async fn grow(&mut self, number: usize, again: bool) -> Result<bool, Lost> {
+        let (name, partitions) = {
+            let topic = &self.model.borrow().topics[number];
+            (topic.name.clone(), topic.parts.len() as i32)
+        };
+        let count = partitions + 1;
+        let topics = vec![CreatePartitionsTopic { name: name.into(), count, assignments: None }];
+        let request = CreatePartitionsRequest { topics, timeout_ms: 30_000, validate_only: false };
+        let answer = self.client.as_mut().expect("connected").ask(3, &request).await?;
+        let response = answer.decode::<CreatePartitionsRequest<'_>>()?;
+        let [result] = &response.results[..] else { return Err(Lost::Answer("not one topic".to_owned())) };
+        let mut model = self.model.borrow_mut();
+        match result.error_code {
+            ErrorCode::NONE => {}
+            ErrorCode::INVALID_PARTITIONS if again => {}
+            error if passing(error) => return Ok(false),
+            error => model.refuse(format!("topic {number} gets no partition: {error:?}")),
+        }
+        model.operations += 1;
+        let part = model.add_part(number);
+        self.lanes.insert(part, Lane::new(number, partitions));
+        model.begin_part(number, part);
+        Ok(true)
+    }
+
+    async fn alter(&mut self, number: usize, name: &'static str, value: u64) -> Result<bool, Lost> {
+        let topic = {
+            let mut model = self.model.borrow_mut();
+            for part in model.topics[number].parts.clone() {
                 model.tell(Event::TrimInvoke { part, below: i64::MAX });
             }
+            model.topics[number].configs.push((name, value.to_string()));
+            model.topics[number].name.clone()
+        };
+        let config = AlterableConfig {
+            name: name.into(),
+            config_operation: SET,
+            value: Some(value.to_string().into()),
+        };
+        let resources = vec![AlterConfigsResource {
+            resource_type: TOPIC,
+            resource_name: topic.into(),
+            configs: vec![config],
+        }];
+        let request = IncrementalAlterConfigsRequest { resources, validate_only: false };
+        let answer = self.client.as_mut().expect("connected").ask(1, &request).await?;
+        let response = answer.decode::<IncrementalAlterConfigsRequest<'_>>()?;
+        let [result] = &response.responses[..] else { return Err(Lost::Answer("not one topic".to_owned())) };
+        match result.error_code {
+            ErrorCode::NONE => self.model.borrow_mut().operations += 1,
+            error if passing(error) => return Ok(false),
+            error => self.model.borrow_mut().refuse(format!("topic {number} is not altered: {error:?}")),
         }
         Ok(true)
     }

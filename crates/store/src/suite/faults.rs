@@ -112,7 +112,7 @@ impl<D: Driver> Held<D> {
         self.lose(id);
     }
 
-    /// A put does not land now, and its answer is lost; it may still land.
+    /// A put does not land now, and its answer is lost; it may still land. Any other call has no effect and fails.
     pub fn lose(&self, id: usize) {
         self.calls.lock()[id].answer(Err(PutError::Unknown("lost".to_owned())));
     }
@@ -138,9 +138,13 @@ impl<D: Driver> Held<D> {
         Some(receiver)
     }
 
-    async fn pause(&self, op: Op) {
-        if let Some(stopped) = self.stop(op, &Vec::new()) {
-            let _ = stopped.await;
+    async fn pause(&self, op: Op) -> Result<(), DriverError> {
+        match self.stop(op, &Vec::new()) {
+            Some(stopped) => match stopped.await {
+                Ok(Err(error)) => Err(DriverError(error.to_string())),
+                _ => Ok(()),
+            },
+            None => Ok(()),
         }
     }
 }
@@ -155,17 +159,17 @@ impl<D: Driver> Driver for Held<D> {
     }
 
     async fn get(&self, name: Name) -> Result<Option<Value>, DriverError> {
-        self.pause(Op::Get(name)).await;
+        self.pause(Op::Get(name)).await?;
         self.driver.get(name).await
     }
 
     async fn list(&self, listing: Listing) -> Result<Vec<Name>, DriverError> {
-        self.pause(Op::List(listing)).await;
+        self.pause(Op::List(listing)).await?;
         self.driver.list(listing).await
     }
 
     async fn delete(&self, names: &[Name]) -> Result<(), DriverError> {
-        self.pause(Op::Delete).await;
+        self.pause(Op::Delete).await?;
         self.driver.delete(names).await
     }
 }

@@ -1,5 +1,5 @@
 //! Three brokers with a claim on one shard, by fixed seeds. Every call of every broker stops at its driver; a seeded
-//! scheduler lets one go on at a time, lands puts late and again, loses answers, puts brokers to sleep, crashes them,
+//! scheduler lets one go on at a time, lands puts late and again, loses answers, fails other calls, puts brokers to sleep, crashes them,
 //! starts appends, checkpoints, trims, scans and takeovers. Checked:
 //! 1. what was acknowledged before a scan began is on the chain that the scan found, in its slot (so no two are
 //!    acknowledged for one slot); 2. the head marker names no slot above an acknowledged checkpoint;
@@ -44,6 +44,8 @@ impl Random {
     }
 }
 
+/// How often what went wrong.
+type Faults = BTreeMap<&'static str, u64>;
 type Acknowledged = BTreeMap<Slot, EntryHash>;
 
 struct Broker<H: Harness> {
@@ -69,11 +71,16 @@ struct Broker<H: Harness> {
 struct Truth {
     acknowledged: Acknowledged,
     checkpoint: Option<Slot>,
+    faults: Faults,
     /// Every entry that was ever put: its header by its hash.
     entries: HashMap<EntryHash, Header>,
 }
 
 impl Truth {
+    fn count(&mut self, fault: &'static str) {
+        *self.faults.entry(fault).or_default() += 1;
+    }
+
     fn acknowledge(&mut self, header: &Header) {
         let before = self.acknowledged.insert(header.key.slot, header.hash());
         assert!(before.is_none(), "slot {} was acknowledged twice", header.key.slot);
@@ -170,7 +177,9 @@ impl<H: Harness> Broker<H> {
                     self.mine = vec![takeover];
                     self.owner = Some(owner);
                 }
-                Err(AcquireError::Overtaken | AcquireError::Append(_)) => {}
+                Err(AcquireError::Overtaken) => truth.count("races for a takeover lost"),
+                // The store did not answer.
+                Err(AcquireError::Append(_) | AcquireError::Read(ReadError::Io(_))) => {}
                 Err(error @ AcquireError::Read(_)) => panic!("broker {id}: {error}"),
             }
         }
@@ -185,13 +194,18 @@ impl<H: Harness> Broker<H> {
                     }
                 }
                 // Fenced, or unanswered: all state is dropped, nothing more is acknowledged.
-                Err(_) => self.crash(),
+                Err(error) => {
+                    if matches!(error, AppendError::Occupied(_)) {
+                        truth.count("owners fenced");
+                    }
+                    self.crash();
+                }
             }
         }
         if let Some((before, task)) = self.scan.take_if(|(_, task)| task.is_finished()) {
             match task.await.expect("no panic") {
                 Ok(tail) => truth.audit(&tail, &before),
-                Err(error @ ReadError::Io(_)) => panic!("nothing fails here: {error}"),
+                Err(ReadError::Io(_)) => {}
                 Err(error) => panic!("broker {id}: {error}"),
             }
         }
@@ -201,22 +215,33 @@ impl<H: Harness> Broker<H> {
     }
 
     /// One call goes on, one way or another.
-    async fn advance(&mut self, random: &mut Random) {
+    async fn advance(&mut self, truth: &mut Truth, random: &mut Random) {
         let waiting = self.held.waiting();
         if waiting.is_empty() {
             return;
         }
         let (call, op) = waiting[random.below(waiting.len())];
         match op {
-            Op::Put(_) if random.percent(15) => self.held.lose(call),
-            Op::Put(_) if random.percent(15) => self.held.go_unanswered(call).await,
+            Op::Put(_) if random.percent(15) => {
+                truth.count("puts lost, or late");
+                self.held.lose(call);
+            }
+            Op::Put(_) if random.percent(15) => {
+                truth.count("answers lost after the put took effect");
+                self.held.go_unanswered(call).await;
+            }
+            Op::Get(_) | Op::List(_) | Op::Delete if random.percent(2) => {
+                truth.count("reads and deletions failed");
+                self.held.lose(call);
+            }
             _ => self.held.go(call).await,
         }
     }
 
     /// A put that was on its way at some time lands, perhaps not for the first time.
-    async fn land_again(&mut self, random: &mut Random) {
+    async fn land_again(&mut self, truth: &mut Truth, random: &mut Random) {
         if !self.puts.is_empty() {
+            truth.count("puts that landed late or again");
             self.held.land(self.puts[random.below(self.puts.len())]).await.ok();
         }
     }
@@ -258,7 +283,7 @@ impl<H: Harness> Broker<H> {
     }
 }
 
-async fn run<H: Harness>(seed: u64) {
+async fn run<H: Harness>(seed: u64) -> Faults {
     let harness = H::fresh().await;
     let (mut random, mut truth, mut brokers) = (Random(seed), Truth::default(), Vec::new());
     for _ in 0..BROKERS {
@@ -276,10 +301,13 @@ async fn run<H: Harness>(seed: u64) {
             id = (id + 1) % BROKERS;
         }
         match random.below(100) {
-            dice if dice < crashes => brokers[id].crash(),
-            dice if dice < crashes + 8 => brokers[id].land_again(&mut random).await,
+            dice if dice < crashes => {
+                truth.count("brokers crashed");
+                brokers[id].crash();
+            }
+            dice if dice < crashes + 8 => brokers[id].land_again(&mut truth, &mut random).await,
             dice if dice < crashes + 8 + starts => brokers[id].start(&truth, &mut random, id),
-            _ => brokers[id].advance(&mut random).await,
+            _ => brokers[id].advance(&mut truth, &mut random).await,
         }
         brokers[id].settle().await;
         brokers[id].collect(&mut truth, id).await;
@@ -303,16 +331,25 @@ async fn run<H: Harness>(seed: u64) {
     for (slot, hash) in truth.acknowledged.range(first..) {
         assert_eq!(read.get(slot), Some(hash), "slot {slot} reads back");
     }
+    truth.faults.insert("entries acknowledged", truth.acknowledged.len() as u64);
+    truth.faults
 }
 
 pub(super) async fn owners_crash_and_trim<H: Harness>(_: H) {
+    let mut sum = Faults::new();
     for seed in 0..H::SEEDS {
         let task = tokio::spawn(async move { Box::pin(run::<H>(seed)).await });
-        if let Err(error) = task.await {
-            let panic = error.into_panic();
-            let text = panic.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            panic!("seed {seed}: {}", text.unwrap_or_default());
+        match task.await {
+            Ok(faults) => {
+                faults.into_iter().for_each(|(fault, times)| *sum.entry(fault).or_default() += times)
+            }
+            Err(error) => {
+                let panic = error.into_panic();
+                let text = panic.downcast_ref::<String>().cloned();
+                let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+                panic!("seed {seed}: {}", text.unwrap_or_default());
+            }
         }
     }
+    println!("{} seeds: {sum:?}", H::SEEDS);
 }
