@@ -124,7 +124,8 @@ class Reading:
         for part, records in found.items():
             # What librdkafka heard last: with these records or later.
             _, high = self.consumer.get_watermark_offsets(TopicPartition(self.topic, part), cached=True)
-            self.tell(part, high, records)
+            # An answer with an error, as while a shard loads, makes it -1 there: that is no watermark.
+            self.tell(part, None if high < 0 else high, records)
 
     def tell(self, part, high, records):
         last = self.number == LAST_READER

@@ -179,7 +179,19 @@ impl Reader {
             Ok(log_start) if log_start > asked => {
                 self.positions.entry(part).or_default().next = log_start;
                 let consumer = if self.last { LAST } else { CONSUMER };
-                self.model.borrow_mut().tell(Event::Seek { consumer, part });
+                let mut model = self.model.borrow_mut();
+                model.tell(Event::Seek { consumer, part });
+                // Old fetches do not tell where a log starts; without this what lies before it would count as unread.
+                model.tell(Event::Poll(Poll {
+                    part,
+                    consumer,
+                    last: self.last,
+                    begun: None,
+                    asked: Some(log_start),
+                    high_watermark: None,
+                    log_start: Some(log_start),
+                    records: Vec::new(),
+                }));
             }
             Err(ErrorCode::NOT_LEADER_OR_FOLLOWER) => {}
             told => self.refuse(format!("{part:?}: {asked} is out of range, it starts at {told:?}")),
