@@ -133,6 +133,8 @@ impl Chaos {
             Plan::Start { at } if now >= at => {
                 self.log.note("chaos", format_args!("the broker starts"));
                 sim.bounce(&*self.target.broker);
+                // Answers of the one before may have come since it ended.
+                self.restarted("comes back");
                 self.plan_end();
             }
             Plan::Start { .. } => {}
