@@ -136,16 +136,17 @@ async fn read(
         };
         let bytes_max = left.min(wanted.bytes_max.max(0).unsigned_abs() as usize);
         let view = &readable.view;
+        // From before the read, and the high watermark from after it: no record of the answer lies outside of them.
+        let log_start = view.watermarks().log_start;
         match readable.located.shard.view.read(view, wanted.offset, bytes_max, nothing_yet).await {
             Ok(fetched) => {
                 nothing_yet &= fetched.bytes == 0;
                 left = left.saturating_sub(fetched.bytes);
-                let marks = view.watermarks();
                 results.push(Outcome {
                     key: key.clone(),
                     error: ErrorCode::NONE,
-                    high_watermark: marks.high_watermark,
-                    log_start: marks.log_start,
+                    high_watermark: view.watermarks().high_watermark,
+                    log_start,
                     pieces: fetched.pieces,
                     bytes: fetched.bytes,
                 });
