@@ -319,7 +319,7 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
         let written = written.unwrap_or_else(Written::ignore);
         let journal = Arc::clone(&self.context.store.journal);
         let mut append = async move { journal.append(Entry { header, payload }, written).await }.boxed();
-        // The first poll writes; entries are written in the order of their slots.
+        // The first poll gives the entry its place; entries are written in the order of their slots.
         let append = match poll_fn(|context| Poll::Ready(append.as_mut().poll(context))).await {
             Poll::Ready(result) => Either::Left(ready(result)),
             Poll::Pending => Either::Right(append),
