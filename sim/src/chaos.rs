@@ -47,6 +47,7 @@ pub(crate) struct Target {
 
 /// The faults of one broker's run.
 pub(crate) struct Chaos {
+    name: String,
     dice: Dice,
     log: Log,
     target: Target,
@@ -63,14 +64,19 @@ pub(crate) struct Chaos {
 const SKEW_MS_MAX: u64 = 3_000_000;
 
 impl Chaos {
-    pub(crate) fn new(mut dice: Dice, log: Log, target: Target, minutes: Option<u64>) -> Self {
+    pub(crate) fn new(name: String, mut dice: Dice, log: Log, target: Target, minutes: Option<u64>) -> Self {
         // Many more than there is time for.
         let crashes_left = minutes.map_or(dice.within(4..16), |minutes| minutes * 1000);
         target.resets.store(dice.one_in(2), Ordering::Relaxed);
         let (plan, cut_until, full_until) = (Plan::Rest, None, None);
-        let mut chaos = Self { dice, log, target, plan, crashes_left, cut_until, full_until, ended: false };
+        let ended = false;
+        let mut chaos = Self { name, dice, log, target, plan, crashes_left, cut_until, full_until, ended };
         chaos.plan_end();
         chaos
+    }
+
+    fn note(&self, what: std::fmt::Arguments<'_>) {
+        self.log.note(&self.name, what);
     }
 
     /// Plans how the broker that was just started ends.
@@ -103,7 +109,7 @@ impl Chaos {
         let at = now + self.dice.within(1..2000);
         self.plan =
             if trap.is_none() && self.dice.one_in(3) { Plan::Stop { at } } else { Plan::Crash { at } };
-        self.log.note("chaos", format_args!("plans {:?}, {trap:?}", self.plan));
+        self.note(format_args!("plans {:?}, {trap:?}", self.plan));
     }
 
     /// Whether no crash is to come.
@@ -131,7 +137,7 @@ impl Chaos {
         let running = sim.is_host_running(&*self.target.broker);
         match self.plan {
             Plan::Start { at } if now >= at => {
-                self.log.note("chaos", format_args!("the broker starts"));
+                self.note(format_args!("the broker starts"));
                 sim.bounce(&*self.target.broker);
                 // Answers of the one before may have come since it ended.
                 self.restarted("comes back");
@@ -140,14 +146,14 @@ impl Chaos {
             Plan::Start { .. } => {}
             Plan::Stop { at } if now >= at && running => {
                 if now == at {
-                    self.log.note("chaos", format_args!("the broker is to stop"));
+                    self.note(format_args!("the broker is to stop"));
                     self.log.count("stop in good order", 1);
                     self.target.control.stop();
                 }
             }
             // It stopped, or could not go on.
             _ if !running => {
-                self.log.note("chaos", format_args!("the broker ended"));
+                self.note(format_args!("the broker ended"));
                 self.log.count("broker ended by itself", u64::from(!matches!(self.plan, Plan::Stop { .. })));
                 self.restarted("ended");
                 if self.dice.one_in(2) {
@@ -158,7 +164,7 @@ impl Chaos {
             Plan::Crash { at } if now >= at || self.target.disk.is_frozen() => self.crash(sim),
             _ => {
                 if let Some(step) = wish {
-                    self.log.note("chaos", format_args!("at a step: {step}"));
+                    self.note(format_args!("at a step: {step}"));
                     self.log.count(&format!("broker crashes: {step}"), 1);
                     self.crash(sim);
                 }
@@ -179,7 +185,7 @@ impl Chaos {
             self.target.clients.iter().for_each(|client| sim.partition(&*broker, client.as_str()));
         }
         let crash = if self.dice.one_in(4) { Crash::Kill } else { Crash::PowerCut };
-        self.log.note("chaos", format_args!("{crash:?}{}", if silent { ", silent" } else { "" }));
+        self.note(format_args!("{crash:?}{}", if silent { ", silent" } else { "" }));
         self.log.count(if crash == Crash::Kill { "kill" } else { "power cut" }, 1);
         // First the disk, so that nothing that is dropped reaches it.
         self.end_disk(crash);
@@ -194,7 +200,7 @@ impl Chaos {
 
     fn end_disk(&mut self, crash: Crash) {
         let Damage { lost, kept, torn } = self.target.disk.crash(crash);
-        self.log.note("chaos", format_args!("unsynced writes: {lost} lost, {kept} kept, {torn} torn"));
+        self.note(format_args!("unsynced writes: {lost} lost, {kept} kept, {torn} torn"));
         self.log.count("unsynced write lost", lost);
         self.log.count("unsynced write torn", torn);
     }
@@ -207,7 +213,7 @@ impl Chaos {
     /// The wall clock jumps, to somewhere near the true time.
     fn jump(&mut self) {
         let skew = self.dice.within(0..2 * SKEW_MS_MAX) as i64 - SKEW_MS_MAX as i64;
-        self.log.note("chaos", format_args!("the wall clock is {skew} ms off"));
+        self.note(format_args!("the wall clock is {skew} ms off"));
         self.log.count("clock jump", 1);
         self.target.time.skew(skew);
     }
@@ -216,13 +222,13 @@ impl Chaos {
     fn space(&mut self, now: u64) {
         match self.full_until {
             Some(until) if now >= until || self.ended => {
-                self.log.note("chaos", format_args!("the disk has space again"));
+                self.note(format_args!("the disk has space again"));
                 self.target.disk.fill(false);
                 self.full_until = None;
             }
             None if !self.ended && self.dice.one_in(3000) => {
                 let pause = self.dice.within(1..1500);
-                self.log.note("chaos", format_args!("the disk is full for {pause} ms"));
+                self.note(format_args!("the disk is full for {pause} ms"));
                 self.log.tolerate(true);
                 self.target.disk.fill(true);
                 self.full_until = Some(now + pause);
@@ -237,7 +243,7 @@ impl Chaos {
         match self.cut_until {
             Some((until, client)) if now >= until => {
                 let client = self.target.clients[client].as_str();
-                self.log.note("chaos", format_args!("{client} is connected again"));
+                self.note(format_args!("{client} is connected again"));
                 sim.repair(broker, client);
                 self.cut_until = None;
             }
@@ -245,7 +251,7 @@ impl Chaos {
                 let number = self.dice.within(0..self.target.clients.len() as u64) as usize;
                 let client = self.target.clients[number].as_str();
                 let pause = self.dice.within(1..Duration::from_secs(2).as_millis() as u64);
-                self.log.note("chaos", format_args!("{client} is cut off for {pause} ms"));
+                self.note(format_args!("{client} is cut off for {pause} ms"));
                 self.log.count("client cut off", 1);
                 sim.partition(broker, client);
                 self.cut_until = Some((now + pause, number));

@@ -63,7 +63,7 @@ fn watched(run: impl FnOnce(&Time, &Log) -> Result<String, String>) -> Result<St
     let time = Time::default();
     let log = Log::new(time.clone());
     crate::run::RUNNING.with(|running| running.replace(Some(log.clone())));
-    let ended = tracing::subscriber::with_default(Tracing(log.clone()), || {
+    let ended = tracing::subscriber::with_default(Tracing::new(log.clone()), || {
         panic::catch_unwind(AssertUnwindSafe(|| run(&time, &log)))
     });
     crate::run::RUNNING.with(|running| running.replace(None));
@@ -83,7 +83,7 @@ fn simulate(seed: u64, hours: u64, rots: bool, time: &Time, log: &Log) -> Result
         .min_message_latency(Duration::ZERO)
         .max_message_latency(Duration::from_millis(1))
         .build();
-    let disk = SimDisk::new(Dice::new(seed, "disk"), log.clone());
+    let disk = SimDisk::new("disk", Dice::new(seed, "disk"), log.clone());
     let mut host = Host::new(seed, 0, time.clone(), log.clone(), disk.clone(), Control::default());
     host.config.klamm_journal_file_bytes = FILE_BYTES;
     host.config.log_retention_check_interval_ms = INTERVAL_MS;

@@ -34,9 +34,9 @@ use crate::{Dice, Log};
 pub struct SimDisk(Arc<Mutex<State>>);
 
 impl SimDisk {
-    /// An empty disk.
-    pub fn new(dice: Dice, log: Log) -> Self {
-        Self(Arc::new(Mutex::new(State::new(dice, log))))
+    /// An empty disk; the log knows it by its name.
+    pub fn new(name: &str, dice: Dice, log: Log) -> Self {
+        Self(Arc::new(Mutex::new(State::new(name, dice, log))))
     }
 
     /// The disk as the next broker sees it; an earlier mount is dead.

@@ -30,6 +30,7 @@ impl Control {
 
 /// What every start of the broker is given.
 pub(crate) struct Host {
+    name: String,
     pub(crate) config: Config,
     pub(crate) time: Time,
     pub(crate) log: Log,
@@ -68,7 +69,8 @@ impl Host {
         let resets = Arc::new(AtomicBool::new(false));
         let net = SimNet::new(Dice::new(seed, &format!("broker's net {number}")), log.clone());
         let net = net.resetting(Arc::clone(&resets));
-        Self { config, time, log, disk, control, entropy, net, resets }
+        let name = format!("broker{number}");
+        Self { name, config, time, log, disk, control, entropy, net, resets }
     }
 
     /// One life of the broker.
@@ -80,17 +82,17 @@ impl Host {
             net: Arc::new(self.net.clone()),
         };
         let (config, log, stopping) = (self.config.clone(), self.log.clone(), self.control.renew());
-        let disk = self.disk.clone();
+        let (name, disk) = (self.name.clone(), self.disk.clone());
         async move {
             let klamm = match Klamm::start(config, env).await {
                 Ok(klamm) => klamm,
                 Err(error) if disk.hurt() => {
-                    log.note("broker", format_args!("does not start: {error}"));
+                    log.note(&name, format_args!("does not start: {error}"));
                     return Ok(());
                 }
                 Err(error) => return Err(error.into()),
             };
-            log.note("broker", format_args!("serves"));
+            log.note(&name, format_args!("serves"));
             let why = tokio::select! { biased;
                 why = klamm.failed() => why,
                 () = stopping.notified() => {
@@ -99,7 +101,7 @@ impl Host {
                 }
             };
             if disk.hurt() {
-                log.note("broker", format_args!("ends: {why}"));
+                log.note(&name, format_args!("ends: {why}"));
                 return Ok(());
             }
             Err(why.into())

@@ -122,16 +122,43 @@ impl Log {
     }
 }
 
-/// Puts what the broker logs, from INFO on, into the log; an ERROR is a fault.
-pub(crate) struct Tracing(pub(crate) Log);
+/// Puts what brokers log, from INFO on, into the log; an ERROR is a fault. The host whose code runs is told by turmoil's
+/// spans.
+pub(crate) struct Tracing {
+    log: Log,
+    hosts: Mutex<Hosts>,
+}
+
+#[derive(Default)]
+struct Hosts {
+    /// The names of the spans, by their ids less one.
+    names: Vec<String>,
+    running: Option<usize>,
+}
+
+impl Tracing {
+    pub(crate) fn new(log: Log) -> Self {
+        Self { log, hosts: Mutex::default() }
+    }
+}
 
 impl Subscriber for Tracing {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && *metadata.level() <= Level::INFO && metadata.target().starts_with("klamm")
+        if metadata.is_span() {
+            return metadata.target().starts_with("turmoil") && metadata.name() == "node";
+        }
+        *metadata.level() <= Level::INFO && metadata.target().starts_with("klamm")
     }
 
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
+    fn new_span(&self, span: &span::Attributes<'_>) -> span::Id {
+        let mut name = Name(String::new());
+        span.record(&mut name);
+        let names = &mut self.hosts.lock().names;
+        let at = names.iter().position(|known| *known == name.0).unwrap_or_else(|| {
+            names.push(name.0);
+            names.len() - 1
+        });
+        span::Id::from_u64(at as u64 + 1)
     }
 
     fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
@@ -141,16 +168,35 @@ impl Subscriber for Tracing {
     fn event(&self, event: &Event<'_>) {
         let mut text = Text(format!("{} {}:", event.metadata().level(), event.metadata().target()));
         event.record(&mut text);
-        if *event.metadata().level() == Level::ERROR && !self.0.is_tolerant() {
-            self.0.fault(text.0);
+        let who = {
+            let hosts = self.hosts.lock();
+            hosts.running.map_or_else(|| "broker".to_owned(), |at| hosts.names[at].clone())
+        };
+        if *event.metadata().level() == Level::ERROR && !self.log.is_tolerant() {
+            self.log.fault(format!("{who}: {}", text.0));
         } else {
-            self.0.note("broker", format_args!("{}", text.0));
+            self.log.note(&who, format_args!("{}", text.0));
         }
     }
 
-    fn enter(&self, _: &span::Id) {}
+    fn enter(&self, span: &span::Id) {
+        self.hosts.lock().running = Some(span.into_u64() as usize - 1);
+    }
 
-    fn exit(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {
+        self.hosts.lock().running = None;
+    }
+}
+
+/// The field `name`.
+struct Name(String);
+
+impl Visit for Name {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "name" {
+            self.0 = format!("{value:?}").trim_matches('"').to_owned();
+        }
+    }
 }
 
 struct Text(String);
@@ -181,13 +227,17 @@ mod tests {
     #[test]
     fn an_error_of_the_broker_is_a_fault() {
         let log = Log::new(Time::default());
-        tracing::subscriber::with_default(Tracing(log.clone()), || {
+        tracing::subscriber::with_default(Tracing::new(log.clone()), || {
             tracing::warn!(target: "klamm_net", "careful");
             tracing::error!(target: "elsewhere", "not ours");
             assert_eq!(log.first_fault(), None);
-            tracing::error!(target: "klamm_net", number = 7, "broken");
+            let host = tracing::info_span!(target: "turmoil::sim", "node", name = "broker1");
+            host.in_scope(|| tracing::error!(target: "klamm_net", number = 7, "broken"));
+            tracing::warn!(target: "klamm_net", "nobody's");
         });
-        assert_eq!(log.first_fault().as_deref(), Some("ERROR klamm_net: broken number=7"));
-        assert_eq!(log.lines().len(), 2);
+        assert_eq!(log.first_fault().as_deref(), Some("broker1: ERROR klamm_net: broken number=7"));
+        let lines = log.lines();
+        assert_eq!(lines.len(), 3);
+        assert!(lines[2].contains("broker   WARN klamm_net: nobody's"), "{lines:?}");
     }
 }

@@ -77,7 +77,7 @@ pub fn run(seed: u64, minutes: Option<u64>) -> Outcome {
     let time = Time::default();
     let log = Log::new(time.clone());
     RUNNING.with(|running| running.replace(Some(log.clone())));
-    let (problems, counts) = tracing::subscriber::with_default(Tracing(log.clone()), || {
+    let (problems, counts) = tracing::subscriber::with_default(Tracing::new(log.clone()), || {
         // A panic outside any task (of turmoil) is told, too.
         panic::catch_unwind(AssertUnwindSafe(|| simulate(seed, minutes, &time, &log))).unwrap_or_default()
     });
@@ -158,7 +158,7 @@ impl World {
         let address = format!("{broker}:9092");
         let dice = |part: &str| Dice::new(seed, &format!("{part} {number}"));
         let mut shape = dice("shape");
-        let disk = SimDisk::new(dice("disk"), log.clone());
+        let disk = SimDisk::new(&format!("disk{number}"), dice("disk"), log.clone());
         let control = Control::default();
         let host = Host::new(seed, number, time.clone(), log.clone(), disk.clone(), control.clone());
         let resets = host.resets.clone();
@@ -205,7 +205,7 @@ impl World {
         }
         let time = time.clone();
         let target = Target { broker, clients, disk, control, model: model.clone(), time, resets };
-        let chaos = Chaos::new(dice("chaos"), log.clone(), target, minutes);
+        let chaos = Chaos::new(format!("chaos{number}"), dice("chaos"), log.clone(), target, minutes);
         Self { model, chaos }
     }
 

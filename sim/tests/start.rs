@@ -10,7 +10,7 @@ use klamm_sim::{Dice, Log, Time, disk::SimDisk};
 async fn a_start_on_a_disk_that_fails_to_sync_ends() {
     let mut failed = 0;
     for after in 0..8 {
-        let disk = SimDisk::new(Dice::new(after, "disk"), Log::new(Time::default()));
+        let disk = SimDisk::new("disk", Dice::new(after, "disk"), Log::new(Time::default()));
         let mount = disk.mount();
         disk.fail_sync(after);
         let env = Env {

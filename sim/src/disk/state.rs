@@ -87,6 +87,7 @@ pub(super) struct State {
     pub(super) frozen: bool,
     pace: Pace,
     dice: Dice,
+    name: String,
     pub(super) log: Log,
     /// No space is left until somebody frees some.
     pub(super) full: bool,
@@ -99,7 +100,7 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(mut dice: Dice, log: Log) -> Self {
+    pub(super) fn new(name: &str, mut dice: Dice, log: Log) -> Self {
         let sync_ms_max = *dice.pick(&[2, 8, 25, 80]);
         Self {
             files: BTreeMap::new(),
@@ -111,6 +112,7 @@ impl State {
             frozen: false,
             pace: Pace { sync_ms_max, change_ms_max: sync_ms_max.min(5) },
             dice,
+            name: name.to_owned(),
             log,
             full: false,
             sync_fails_after: None,
@@ -139,7 +141,7 @@ impl State {
     /// How long the operation takes, in milliseconds, and whether it has its effect although it springs the trap.
     pub(super) fn begin(&mut self, generation: u64, op: Op, path: &Path) -> io::Result<(u64, bool)> {
         self.check(generation, path)?;
-        self.log.note("disk", format_args!("{op:?} {}", path.display()));
+        self.log.note(&self.name, format_args!("{op:?} {}", path.display()));
         if self.full && matches!(op, Op::Replace | Op::Create | Op::Allocate | Op::Folder) {
             self.hurt = true;
             self.log.count("disk full", 1);
@@ -153,7 +155,7 @@ impl State {
                 self.hurt = true;
                 self.log.tolerate(true);
                 self.log.count("fsync error", 1);
-                self.log.note("disk", format_args!("fails to sync {}", path.display()));
+                self.log.note(&self.name, format_args!("fails to sync {}", path.display()));
                 return Err(io::Error::other("the simulated device failed"));
             }
         }
@@ -175,7 +177,7 @@ impl State {
                 // A sync that is done leaves nothing to lose.
                 dies = self.dice.one_in(if wanted == Some(Op::Sync) { 4 } else { 2 });
                 self.log.note(
-                    "disk",
+                    &self.name,
                     format_args!("stands still, with{} that effect", if dies { "" } else { "out" }),
                 );
             }
@@ -198,7 +200,7 @@ impl State {
         let is_trailer = bytes.starts_with(b"KLTR") && !path.ends_with("merge.tmp");
         self.log.count(SEALED, u64::from(is_trailer));
         let (path, bytes) = (path.display(), bytes.len());
-        self.log.note("disk", format_args!("Write {path} {position}+{bytes} {crc:08x}"));
+        self.log.note(&self.name, format_args!("Write {path} {position}+{bytes} {crc:08x}"));
     }
 
     pub(super) fn list(&self, folder: &Path) -> Option<Vec<String>> {
@@ -225,7 +227,7 @@ impl State {
         }
         for (path, content) in &self.files {
             for fate in content.lock().cut_power(&mut self.dice) {
-                self.log.note("disk", format_args!("{fate:?}: a write into {}", path.display()));
+                self.log.note(&self.name, format_args!("{fate:?}: a write into {}", path.display()));
                 match fate {
                     Fate::Lost => damage.lost += 1,
                     Fate::Kept => damage.kept += 1,

@@ -4,7 +4,7 @@ use super::{content::SECTOR_BYTES, *};
 use crate::Time;
 
 fn disk(seed: u64) -> SimDisk {
-    SimDisk::new(Dice::new(seed, "disk"), Log::new(Time::default()))
+    SimDisk::new("disk", Dice::new(seed, "disk"), Log::new(Time::default()))
 }
 
 fn path(name: &str) -> PathBuf {
