@@ -44,6 +44,8 @@ pub enum Anomaly {
     BelowLogStart { part: Part, offset: i64, log_start: i64 },
     #[error("{part:?}: the last read ended at {read}, its end is {end}")]
     Unseen { part: Part, read: i64, end: i64 },
+    #[error("{part:?}: offset {offset} was given out again, those below {used} were used before the restart")]
+    OffsetsBack { part: Part, offset: i64, used: i64 },
     #[error("producer id {0} was given out twice")]
     ProducerIdReused(i64),
     #[error("{group}: a commit in generation {generation} was accepted, generation {newer} was there before")]
@@ -52,6 +54,10 @@ pub enum Anomaly {
     CommitLost { group: String, part: Part, got: Option<i64>, possible: Vec<Option<i64>> },
     #[error("{group}: in generation {generation}, {first} and {second} own {part:?}")]
     TwoOwners { group: String, generation: i32, part: Part, first: String, second: String },
+    #[error("{group}: in generation {generation}, {owner} came with {part:?} and {other} has it, too")]
+    NotRevoked { group: String, generation: i32, part: Part, owner: String, other: String },
+    #[error("{group} {part:?}: in generation {generation}, {to} was committed after {from}")]
+    CommitBack { group: String, part: Part, generation: i32, from: i64, to: i64 },
     #[error("{0}")]
     Refused(String),
 }

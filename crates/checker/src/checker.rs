@@ -54,7 +54,7 @@ impl Checker {
                 self.plain.insert(*writer);
             }
             Event::SendInvoke(values) => {
-                partition(parts, values.part).sent(values, self.plain.contains(&values.writer))
+                partition(parts, values.part).sent(at, values, self.plain.contains(&values.writer))
             }
             Event::SendOk { values, offset } => {
                 partition(parts, values.part).acked(at, values, *offset, found)
@@ -65,13 +65,17 @@ impl Checker {
             Event::Seek { consumer, part: of } => partition(parts, *of).seek(*consumer),
             Event::TrimInvoke { part: of, below } => partition(parts, *of).may_trim(*below),
             Event::TrimOk { part: of, log_start } => partition(parts, *of).trimmed(at, *log_start, found),
+            Event::Ephemeral { part: of } => partition(parts, *of).ephemeral(),
             Event::DeleteInvoke { part: of } => partition(parts, *of).deleting(),
             Event::ProducerId { id } => {
                 if !self.producer_ids.insert(*id) {
                     found.push(Anomaly::ProducerIdReused(*id));
                 }
             }
-            Event::Restart { .. } => self.groups.values_mut().for_each(Group::restarted),
+            Event::Restart { .. } => {
+                self.groups.values_mut().for_each(|group| group.restarted(at));
+                parts.values_mut().for_each(|partition| partition.restarted(at));
+            }
             Event::Refused { what } => found.push(Anomaly::Refused(what.clone())),
             _ => self.grouped(at, event),
         }
@@ -81,7 +85,9 @@ impl Checker {
         let found = &mut self.found;
         let groups = &mut self.groups;
         match event {
-            Event::Joined { group, generation, .. } => named(groups, group).joined(*generation),
+            Event::Joined { group, generation, member, begun, owned } => {
+                named(groups, group).joined(*generation, member, *begun, owned, found);
+            }
             Event::Assigned { group, generation, member, parts } => {
                 named(groups, group).assigned(*generation, member, parts, found);
             }

@@ -144,6 +144,12 @@ pub enum Event {
         /// As the broker said.
         log_start: i64,
     },
+    /// The partition is kept in the broker's memory: its records go with the broker ([`Event::Restart`]), its offsets are
+    /// not used again.
+    Ephemeral {
+        /// The partition.
+        part: Part,
+    },
     /// The topic is about to be deleted: its data may go at any time, and only contradictions are looked for.
     DeleteInvoke {
         /// The partition.
@@ -160,8 +166,14 @@ pub enum Event {
         group: String,
         /// As the broker said.
         generation: i32,
-        /// The member's id.
+        /// The member, as in [`Event::Assigned`].
         member: String,
+        /// How many events had been recorded when the request was sent; None if that is not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        begun: Option<u64>,
+        /// What the member said it owns (cooperative groups): it is nobody else's in this generation.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        owned: Vec<Part>,
     },
     /// SyncGroup was answered: the generation is durable, and the member owns these in it.
     Assigned {

@@ -1,5 +1,6 @@
 //! Judges one group: generations that are there, who owns what, and a register for each partition's committed offset.
-//! The register is linearizable: a read gives a commit that may be the latest when it is answered.
+//! The register is linearizable: a read gives a commit that may be the latest when it is answered. In a cooperative group
+//! a member keeps what it owns while the group rebalances: what it brings into a generation is nobody else's in it.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,6 +18,10 @@ pub(crate) struct Group {
     joined: i32,
     /// Who owns what in the latest generations.
     owners: BTreeMap<(i32, Part), String>,
+    /// What members brought with them into the latest generations, and keep until they know better.
+    brought: BTreeMap<(i32, Part), String>,
+    /// What was asked before so many events were recorded may have been asked of a broker that is gone.
+    restarted: u64,
     pending: BTreeMap<u64, Pending>,
     registers: BTreeMap<Part, Register>,
     expiring: bool,
@@ -39,6 +44,7 @@ struct Register {
 #[derive(Debug)]
 struct Write {
     commit: u64,
+    generation: Option<i32>,
     offset: Option<i64>,
     invoked: u64,
     answered: Option<u64>,
@@ -53,6 +59,8 @@ impl Group {
             assigned: -1,
             joined: -1,
             owners: BTreeMap::new(),
+            brought: BTreeMap::new(),
+            restarted: 0,
             pending: BTreeMap::new(),
             registers: BTreeMap::new(),
             expiring: false,
@@ -60,12 +68,39 @@ impl Group {
     }
 
     /// A generation that was not durable may be gone.
-    pub(crate) fn restarted(&mut self) {
+    pub(crate) fn restarted(&mut self, at: u64) {
         self.joined = self.assigned;
+        self.restarted = at + 1;
+        let durable = self.assigned;
+        self.brought.retain(|(known, _), _| *known <= durable);
     }
 
-    pub(crate) fn joined(&mut self, generation: i32) {
+    pub(crate) fn joined(
+        &mut self,
+        generation: i32,
+        member: &str,
+        begun: Option<u64>,
+        owned: &[Part],
+        found: &mut Vec<Anomaly>,
+    ) {
+        // An answer of the broker that was there before: its generation may be gone.
+        if begun.is_some_and(|begun| begun < self.restarted) {
+            return;
+        }
         self.joined = self.joined.max(generation);
+        for part in owned {
+            let first = self.brought.entry((generation, *part)).or_insert_with(|| member.to_owned());
+            let other = Some(&*first).filter(|first| *first != member);
+            let other = other.or(self.owners.get(&(generation, *part)).filter(|owner| *owner != member));
+            if let Some(other) = other.cloned() {
+                found.push(self.not_revoked(generation, *part, member, &other));
+            }
+        }
+    }
+
+    fn not_revoked(&self, generation: i32, part: Part, owner: &str, other: &str) -> Anomaly {
+        let group = self.name.clone();
+        Anomaly::NotRevoked { group, generation, part, owner: owner.to_owned(), other: other.to_owned() }
     }
 
     pub(crate) fn assigned(
@@ -86,11 +121,15 @@ impl Group {
                     second: member.to_owned(),
                 });
             }
+            if let Some(owner) = self.brought.get(&(generation, *part)).filter(|owner| *owner != member) {
+                found.push(self.not_revoked(generation, *part, owner, member));
+            }
         }
         if generation > self.assigned {
             self.assigned = generation;
             self.joined = self.joined.max(generation);
             self.owners.retain(|(known, _), _| *known > generation - 8);
+            self.brought.retain(|(known, _), _| *known > generation - 8);
         }
     }
 
@@ -104,7 +143,7 @@ impl Group {
     ) {
         let newest = self.assigned.max(self.joined);
         self.pending.insert(commit, Pending { part, generation, newest });
-        let write = Write { commit, offset, invoked: at, answered: None, replaced: None };
+        let write = Write { commit, generation, offset, invoked: at, answered: None, replaced: None };
         self.registers.entry(part).or_default().writes.push_back(write);
     }
 
@@ -115,7 +154,12 @@ impl Group {
             let (group, newer) = (self.name.clone(), pending.newest);
             found.push(Anomaly::StaleCommit { group, generation, newer });
         }
-        self.registers.entry(pending.part).or_default().written(at, commit);
+        let register = self.registers.entry(pending.part).or_default();
+        if let Some((generation, from, to)) = register.back(commit) {
+            let (group, part) = (self.name.clone(), pending.part);
+            found.push(Anomaly::CommitBack { group, part, generation, from, to });
+        }
+        register.written(at, commit);
     }
 
     pub(crate) fn refused(&mut self, commit: u64) {
@@ -140,6 +184,18 @@ impl Group {
 }
 
 impl Register {
+    /// The offset of an earlier commit of the same generation that lies above this one's.
+    fn back(&self, commit: u64) -> Option<(i32, i64, i64)> {
+        let this = self.writes.iter().find(|write| write.commit == commit)?;
+        let (generation, to) = (this.generation?, this.offset?);
+        let earlier = self.writes.iter().filter(|write| {
+            write.generation == Some(generation)
+                && write.answered.is_some_and(|answered| answered < this.invoked)
+        });
+        let from = earlier.filter_map(|write| write.offset).max().filter(|from| *from > to)?;
+        Some((generation, from, to))
+    }
+
     fn written(&mut self, at: u64, commit: u64) {
         let Some(this) = self.writes.iter_mut().find(|write| write.commit == commit) else { return };
         this.answered = Some(at);
@@ -154,11 +210,16 @@ impl Register {
         }
     }
 
-    /// What a read that began then may give now.
+    /// What a read that began then may give now. A commit of a generation is not accepted after one of a later.
     fn possible(&self, begun: u64) -> Vec<Option<i64>> {
-        let certain = self.writes.iter().any(|write| write.answered.is_some_and(|answered| answered < begun));
+        let before = |write: &&Write| write.answered.is_some_and(|answered| answered < begun);
+        let certain = self.writes.iter().any(|write| before(&write));
+        let newest = self.writes.iter().filter(before).filter_map(|write| write.generation).max();
         let mut possible: Vec<_> = (!certain).then_some(None).into_iter().collect();
-        let open = |write: &&Write| write.replaced.is_none_or(|replaced| replaced >= begun);
+        let open = |write: &&Write| {
+            write.replaced.is_none_or(|replaced| replaced >= begun)
+                && (write.generation.is_none() || write.generation >= newest)
+        };
         possible.extend(self.writes.iter().filter(open).map(|write| write.offset));
         possible
     }

@@ -10,13 +10,15 @@
 //! without their outputs. Left out for good: `acks=0` and `acks=1`, which promise nothing that could be checked here
 //! (record their answers as [`Event::SendInfo`]).
 //!
-//! Code map: `partition` judges one partition, `group` one group; `numbers` is their memory.
+//! Code map: `partition` judges one partition, `life` what else is to be known of one in memory, `group` one group;
+//! `numbers` is their memory.
 
 mod anomaly;
 mod checker;
 mod event;
 mod group;
 pub mod jsonl;
+mod life;
 mod numbers;
 mod partition;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     Anomaly, Part, Poll, Value, Values,
+    life::Life,
     numbers::{Highest, Numbers},
 };
 
@@ -25,6 +26,8 @@ pub(crate) struct Partition {
     positions: BTreeMap<u32, i64>,
     deleting: bool,
     last: Option<Last>,
+    /// Of a partition in memory.
+    life: Option<Life>,
 }
 
 /// A writer's values to this partition.
@@ -65,10 +68,30 @@ impl Partition {
             positions: BTreeMap::new(),
             deleting: false,
             last: None,
+            life: None,
         }
     }
 
-    pub(crate) fn sent(&mut self, values: &Values, plain: bool) {
+    /// It is in memory.
+    pub(crate) fn ephemeral(&mut self) {
+        self.life = Some(Life::first());
+    }
+
+    /// The broker ended, and with it what was in memory.
+    pub(crate) fn restarted(&mut self, at: u64) {
+        let Some(life) = &mut self.life else { return };
+        life.restart(at, self.acked_end.now().max(self.high_watermark.now()).unwrap_or(0));
+        self.trim_allowed = i64::MAX;
+        self.acked.clear();
+        self.positions.clear();
+        self.last = None;
+        self.writers.values_mut().for_each(|writer| writer.offsets = Numbers::default());
+    }
+
+    pub(crate) fn sent(&mut self, at: u64, values: &Values, plain: bool) {
+        if let Some(life) = &mut self.life {
+            life.sent(at, values);
+        }
         let writer = self.writers.entry(values.writer).or_default();
         writer.plain = plain;
         writer.sent = writer.sent.max(values.first + values.count);
@@ -94,11 +117,21 @@ impl Partition {
     }
 
     pub(crate) fn acked(&mut self, at: u64, values: &Values, offset: i64, found: &mut Vec<Anomaly>) {
+        let end = offset + i64::from(values.count);
+        if let Some(life) = &mut self.life {
+            if !life.answers(values) {
+                self.acked_end.at_least(at, end);
+                for (offset, number) in (offset..).zip(values.first..values.first + values.count) {
+                    self.was(offset, Value { writer: values.writer, number }, found);
+                }
+                return;
+            }
+            life.acked(self.part, offset, found);
+        }
         self.neighbours(values, offset, found);
         for (offset, number) in (offset..).zip(values.first..values.first + values.count) {
             self.place(offset, Value { writer: values.writer, number }, false, found);
         }
-        let end = offset + i64::from(values.count);
         // Ranges that touch become one: in order of arrival they nearly always do.
         let mut from = offset;
         if let Some((before, before_end)) = self.acked.range(..=offset).next_back()
@@ -142,6 +175,9 @@ impl Partition {
             found.push(Anomaly::Phantom { part, offset, value });
             return;
         };
+        if let Some(life) = &mut self.life {
+            life.seen(part, offset, true, found);
+        }
         let known = self.values.get(key).map(Value::unpacked);
         match known {
             None => {
@@ -157,12 +193,28 @@ impl Partition {
         writer.place(part, offset, value, read, found);
     }
 
+    /// A value was at an offset, in memory that is gone.
+    fn was(&mut self, offset: i64, value: Value, found: &mut Vec<Anomaly>) {
+        let part = self.part;
+        if let Some(life) = &mut self.life {
+            life.seen(part, offset, false, found);
+        }
+        let Ok(key) = u64::try_from(offset) else { return };
+        match self.values.put(key, value.packed()).map(Value::unpacked) {
+            Some(first) if first != value => {
+                found.push(Anomaly::OffsetReused { part, offset, first, second: value });
+            }
+            _ => {}
+        }
+    }
+
     pub(crate) fn seek(&mut self, consumer: u32) {
         self.positions.remove(&consumer);
     }
 
     pub(crate) fn may_trim(&mut self, below: i64) {
-        self.trim_allowed = self.trim_allowed.max(below);
+        let allowed = self.life.as_mut().map_or(below, |life| life.may_trim(below));
+        self.trim_allowed = self.trim_allowed.max(allowed);
     }
 
     pub(crate) fn trimmed(&mut self, at: u64, log_start: i64, found: &mut Vec<Anomaly>) {
@@ -183,6 +235,18 @@ impl Partition {
 
     pub(crate) fn polled(&mut self, at: u64, poll: &Poll, found: &mut Vec<Anomaly>) {
         let part = self.part;
+        if let Some(life) = &mut self.life {
+            if !life.is_of(poll.begun) {
+                self.marks(at, poll, found);
+                poll.records.iter().for_each(|(offset, value)| self.was(*offset, *value, found));
+                return;
+            }
+            if let Some(log_start) = poll.log_start
+                && let Some(allowed) = life.starts(part, log_start, found)
+            {
+                self.trim_allowed = allowed;
+            }
+        }
         self.marks(at, poll, found);
         let known_start = poll.begun.and_then(|begun| self.log_start.when(begun)).unwrap_or(0);
         let position = self.positions.get(&poll.consumer).copied();
@@ -270,7 +334,8 @@ impl Partition {
         }
         for (key, value) in self.values.iter() {
             let offset = i64::try_from(key).expect("it was one");
-            if offset < log_start || last.values.get(key) == Some(value) {
+            let is_gone = self.life.as_ref().is_some_and(|life| offset < life.used());
+            if offset < log_start || is_gone || last.values.get(key) == Some(value) {
                 continue;
             }
             let value = Value::unpacked(value);

@@ -3,8 +3,8 @@
 //! Of partition 1: `s0+2` sends writer 0's values 0 and 1 (`S` for the plain writer 9), `a0+2@5` acknowledges them at
 //! offset 5 (`A`), `x0+2` refuses them (`X`), `f FROM [values] HW START` is a fetch of consumer 1, `g` of consumer 2, `F` one of
 //! the last read, `p [offset:value]` a poll of a library, `k` a seek of consumer 1, `b` marks where the next fetch or
-//! offset fetch began, `t N` allows to trim, `T N` trimmed, `d` deletes, `i N` a producer id.
-//! Of group g: `j GEN` joined, `m GEN MEMBER [parts]` assigned, `c COMMIT GEN OFFSET` commits (`c COMMIT - OFFSET` from outside),
+//! offset fetch (or a `j`) began, `v` says that it is in memory, `t N` allows to trim, `T N` trimmed, `d` deletes, `i N` a producer id.
+//! Of group g: `j GEN` or `j GEN MEMBER [owned]` joined, `m GEN MEMBER [parts]` assigned, `c COMMIT GEN OFFSET` commits (`c COMMIT - OFFSET` from outside),
 //! `c+ COMMIT`, `c- COMMIT`, `c? COMMIT` its outcome, `o OFFSET` (or `o -`) what is committed, `e` expiring, `r` a restart.
 
 use crate::{Anomaly, Event, Part, Poll, Value, Values, check, jsonl};
@@ -56,6 +56,11 @@ fn listed(words: &[&str]) -> Poll {
     Poll { part: P, consumer: 1, records: words.map(record).collect(), ..Poll::default() }
 }
 
+fn parts(words: &[&str]) -> Vec<Part> {
+    let words = words.iter().map(|word| word.trim_matches(['[', ']'])).filter(|word| !word.is_empty());
+    words.map(|word| Part(word.parse().unwrap())).collect()
+}
+
 fn history(text: &str) -> Vec<Event> {
     let mut events = vec![Event::Plain { writer: PLAIN }];
     let mut mark = None;
@@ -78,15 +83,19 @@ fn history(text: &str) -> Vec<Event> {
             "T" => Event::TrimOk { part: P, log_start: number(1) },
             "d" => Event::DeleteInvoke { part: P },
             "i" => Event::ProducerId { id: number(1) },
-            "j" => Event::Joined { group: group(), generation: number(1) as i32, member: "m".to_owned() },
+            "v" => Event::Ephemeral { part: P },
+            "j" => Event::Joined {
+                group: group(),
+                generation: number(1) as i32,
+                member: (*words.get(2).unwrap_or(&"m")).to_owned(),
+                begun: mark.take(),
+                owned: parts(words.get(3..).unwrap_or_default()),
+            },
             "m" => Event::Assigned {
                 group: group(),
                 generation: number(1) as i32,
                 member: words[2].to_owned(),
-                parts: words[3..]
-                    .iter()
-                    .map(|word| Part(word.trim_matches(['[', ']']).parse().unwrap()))
-                    .collect(),
+                parts: parts(&words[3..]),
             },
             "c" => Event::CommitInvoke {
                 commit: number(1) as u64,
@@ -270,6 +279,71 @@ fn lost_commits() {
 fn owners() {
     has("m 1 a [1]; m 1 b [1]", &["TwoOwners"]);
     has("m 1 a [1]; m 1 a [1]; m 1 b [2]; m 2 b [1]", &[]);
+}
+
+#[test]
+fn what_a_member_brings_is_nobody_elses() {
+    has("m 1 a [1 2]; j 2 a [1 2]; j 2 b; m 2 a [1]; m 2 b [2]", &["NotRevoked"]);
+    has("m 1 a [1 2]; j 2 a [1 2]; j 2 b; m 2 b [2]; m 2 a [1]", &["NotRevoked"]);
+    // In whatever order it is heard of.
+    has("j 2 b; m 2 b [2]; j 2 a [1 2]", &["NotRevoked"]);
+    has("j 2 a [1]; j 2 b [1]", &["NotRevoked"]);
+    // Given up in one generation, given away in the next.
+    has("m 1 a [1 2]; j 2 a [1 2]; m 2 a [1]; m 2 b []; j 3 a [1]; m 3 b [2]; m 3 a [1]", &[]);
+    // Died, and came back with nothing.
+    has("m 1 a [1]; j 2 a; j 2 b; m 2 b [1]; m 2 a []", &[]);
+    // The generation was not durable; its number is used again.
+    has("m 1 a [1]; j 2 a [1]; r; j 2 b; m 2 b [1]", &[]);
+    has("m 1 a [1]; b; r; j 2 a [1]; j 2 b; m 2 b [1]", &[]);
+    has("m 1 a [1]; r; b; j 2 a [1]; j 2 b; m 2 b [1]", &["NotRevoked"]);
+}
+
+#[test]
+fn commits_go_on() {
+    has("m 1 a [1]; c 1 1 5; c+ 1; c 2 1 6; c+ 2; o 6", &[]);
+    has("m 1 a [1]; c 1 1 5; c+ 1; c 2 1 4; c+ 2; o 4", &["CommitBack"]);
+    // At the same time; in another generation; from outside.
+    has("m 1 a [1]; c 1 1 5; c 2 1 4; c+ 1; c+ 2; o 4", &[]);
+    has("m 1 a [1]; c 1 1 5; c+ 1; m 2 b [1]; c 2 2 4; c+ 2; o 4", &[]);
+    has("m 1 a [1]; c 1 1 5; c+ 1; c 2 - 4; c+ 2; o 4", &[]);
+    // Held up, and decided after one of the next generation.
+    has("m 1 a [1]; c 1 1 5; m 2 b [1]; c 2 2 6; c+ 2; c+ 1; o 5", &["CommitLost"]);
+    has("m 1 a [1]; c 1 1 5; m 2 b [1]; c 2 2 6; c+ 2; c+ 1; o 6", &[]);
+    has("m 1 a [1]; c 1 1 5; m 2 b [1]; c 2 2 6; c+ 1; o 5; c+ 2; o 6", &[]);
+}
+
+#[test]
+fn what_is_in_memory_goes_with_the_broker() {
+    has("v; s0+2; a0+2@0; r; F 9 [] 9 9", &[]);
+    has("s0+2; a0+2@0; r; F 9 [] 9 9", &["LogStartTooFar"]);
+    // Without a restart it stays.
+    has("v; s0+2; a0+2@0; F 9 [] 9 9", &["LogStartTooFar"]);
+    has("v; s0+2; a0+2@0; F 0 [0] 2 0", &["Unseen", "Lost"]);
+    // Sent once more, since it was not acknowledged; seen before or not.
+    has("v; s0+2; f 0 [0 1] 2 0; r; s0+2; a0+2@9; F 9 [0 1] 11 9", &[]);
+    has("v; s0+2; a0+2@0; r; s2+2; a2+2@9; f 9 [2] 11 9; F 9 [2 3] 11 9", &[]);
+    // Within a life nothing is lost, skipped or there twice.
+    has("v; s0+2; a0+2@0; r; s2+2; a2+2@9; F 10 [3] 11 10", &["LogStartTooFar"]);
+    has("v; s0+2; a0+2@0; r; f 9 [] 9 9; s2+3; a2+3@9; F 9 [2 3] 12 9", &["Unseen", "Lost"]);
+    has("v; r; f 9 [] 9 9; s0+2; F 9 [0 0] 11 9", &["Duplicate"]);
+    has("v; r; f 9 [] 9 9; s0+2; F 9 [1 0] 11 9", &["OutOfOrder"]);
+    // Trimmed when somebody asked.
+    has("v; s0+2; a0+2@0; r; s2+2; a2+2@9; t 10; F 10 [3] 11 10", &[]);
+    // An answer of the broker before, heard later.
+    has("v; s0+2; r; a0+2@0; F 9 [] 9 9", &[]);
+    has("v; s0+2; b; r; f 0 [0 1] 2 0; s0+2; a0+2@9; F 9 [0 1] 11 9", &[]);
+}
+
+#[test]
+fn offsets_in_memory_are_not_used_again() {
+    has("v; s0+2; a0+2@0; r; s2+1; a2+1@1", &["OffsetsBack", "OffsetReused"]);
+    has("v; s0+2; a0+2@0; r; s2+1; F 1 [2] 2 1", &["OffsetsBack", "OffsetReused"]);
+    has("v; s0+2; a0+2@0; r; s2+1; a2+1@2; F 2 [2] 3 2", &[]);
+    // The same value, too: it is another record.
+    has("v; s0+1; f 0 [0] 1 0; r; s0+1; a0+1@0; F 0 [0] 1 0", &["OffsetsBack", "OffsetsBack"]);
+    // Acknowledged by the broker before, which is heard of later.
+    has("v; s0+2; r; a0+2@0; s2+1; a2+1@1", &["OffsetReused"]);
+    has("v; s0+2; a0+2@0; r; F 0 [] 0 0", &["Invisible"]);
 }
 
 #[test]

@@ -33,6 +33,11 @@ fn from_bytes(bytes: &[u8]) -> Vec<Part> {
 }
 
 impl Member {
+    /// The checker's name of it: a static member that comes back has another id and the same share.
+    fn known_as(&self) -> String {
+        self.instance.clone().unwrap_or_else(|| self.id.clone())
+    }
+
     pub(super) async fn join(&mut self, client: &mut Client) -> Result<Joined, End> {
         let request = JoinGroupRequest {
             group_id: self.group.clone().into(),
@@ -47,6 +52,7 @@ impl Member {
             }],
             reason: None,
         };
+        let begun = Some(self.model.borrow().checker.events());
         client.send(7, &request).await?;
         self.at("JoinGroup sent")?;
         let answer = client.receive().await?;
@@ -61,8 +67,8 @@ impl Member {
         }
         self.id = response.member_id.to_string();
         self.generation = response.generation_id;
-        let (group, member) = (self.group.clone(), self.id.clone());
-        self.tell(Event::Joined { group, generation: self.generation, member });
+        let (group, member) = (self.group.clone(), self.known_as());
+        self.tell(Event::Joined { group, generation: self.generation, member, begun, owned: Vec::new() });
         let leads = response.leader == response.member_id;
         let members = response.members.iter().filter(|_| leads).map(|one| one.member_id.to_string());
         let joined = Joined { members: members.collect() };
@@ -98,8 +104,7 @@ impl Member {
             return Err(self.refused("syncing", response.error_code));
         }
         let parts = from_bytes(&response.assignment);
-        // A static member that comes back has another id and the same share.
-        let member = self.instance.clone().unwrap_or_else(|| self.id.clone());
+        let member = self.known_as();
         let (group, parts_told) = (self.group.clone(), parts.clone());
         self.tell(Event::Assigned { group, generation: self.generation, member, parts: parts_told });
         self.at("SyncGroup answered")?;
