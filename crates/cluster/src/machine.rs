@@ -176,7 +176,7 @@ impl Machine for Cluster {
         }
     }
 
-    fn refuse_full(_: Command) -> Reply {
+    fn refuse_full(_: Reply) -> Reply {
         Reply::Full
     }
 

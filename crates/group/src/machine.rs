@@ -193,7 +193,7 @@ impl Machine for Groups {
         }
     }
 
-    fn refuse_full(_: Command) -> Reply {
+    fn refuse_full(_: Reply) -> Reply {
         Reply::Full
     }
 

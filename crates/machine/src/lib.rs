@@ -78,8 +78,8 @@ pub trait Machine: Clone + Default + Send + Sync + 'static {
     fn decide(&self, command: Self::Command, now: Now) -> Decision<Self::Record, Self::Reply>;
     /// The space that the command's record needs at most, in bytes; None if it frees space, and so is allowed on a full disk.
     fn space_bytes(command: &Self::Command) -> Option<u64>;
-    /// The answer to a command that the full disk refuses.
-    fn refuse_full(command: Self::Command) -> Self::Reply;
+    /// What a full disk makes of the answer to a command whose record it has no space for.
+    fn refuse_full(reply: Self::Reply) -> Self::Reply;
     /// Changes the state.
     fn replay(&mut self, record: &Self::Record, at: At);
     /// The whole state as pairs with sorted, unique keys.

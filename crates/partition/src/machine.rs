@@ -174,9 +174,9 @@ impl Machine for Partitions {
         }
     }
 
-    fn refuse_full(command: Command) -> Reply {
-        match command {
-            Command::Produce(_) => Reply::Produced(Err(ProduceError::Full)),
+    fn refuse_full(reply: Reply) -> Reply {
+        match reply {
+            Reply::Produced(_) => Reply::Produced(Err(ProduceError::Full)),
             _ => Reply::Full,
         }
     }

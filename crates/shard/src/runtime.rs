@@ -19,7 +19,7 @@ use futures_util::{
     stream::FuturesOrdered,
 };
 use klamm_env::Env;
-use klamm_machine::{At, Machine, Now};
+use klamm_machine::{At, Decision, Machine, Now};
 use klamm_model::{BrokerId, Bug, Epoch, ShardId, Slot, planted};
 use klamm_store::{
     AppendError, Claim, Entry, EntryHash, EntryKind, Head, Header, Key, Nonce, SegmentInfo, ShardStore,
@@ -242,22 +242,24 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
             let mut replies = Vec::with_capacity(request.commands.len());
             for command in request.commands {
                 let space = M::space_bytes(&command);
+                let Decision { record, reply } = self.machine.decide(command, now);
+                // Only a change takes space. A duplicate is told so on a full disk, too: refused, it could fall out of its
+                // producer's window while its successors are taken.
+                let Some(record) = record else {
+                    replies.push(reply);
+                    continue;
+                };
                 if space.is_some_and(|bytes| bytes > room) {
                     // What comes after it may build on it: a producer's next batch, which is smaller, must not be taken.
                     room = 0;
-                    replies.push(M::refuse_full(command));
+                    replies.push(M::refuse_full(reply));
                     continue;
                 }
-                let decision = self.machine.decide(command, now);
-                if let Some(record) = decision.record {
-                    self.machine.replay(
-                        &record,
-                        At { slot: self.next.slot, epoch: self.epoch, time_ms: now.wall_ms },
-                    );
-                    draft.push(record);
-                    room = room.saturating_sub(space.unwrap_or(0));
-                }
-                replies.push(decision.reply);
+                let at = At { slot: self.next.slot, epoch: self.epoch, time_ms: now.wall_ms };
+                self.machine.replay(&record, at);
+                draft.push(record);
+                room = room.saturating_sub(space.unwrap_or(0));
+                replies.push(reply);
             }
             waiting.push(Waiting { reply: request.reply, replies, ack: request.ack });
             if draft.bytes() >= ENTRY_BYTES {

@@ -1,6 +1,7 @@
 //! Stories of a partition shard over the memory carrier.
 
 mod durability;
+mod full;
 mod lifecycle;
 mod merging;
 mod reading;

@@ -149,12 +149,13 @@ impl Story {
 
     /// Decides and replays, through the record's codec.
     pub(super) fn decide(&mut self, command: Command) -> Reply {
-        if self.full && Groups::space_bytes(&command).is_some() {
-            return Groups::refuse_full(command);
-        }
+        let no_space = self.full && Groups::space_bytes(&command).is_some();
         let wall_ms = 1_000_000 + self.now_ms as i64;
         let decision = self.machine.decide(command, Now { epoch: self.epoch, wall_ms });
         if let Some(record) = decision.record {
+            if no_space {
+                return Groups::refuse_full(decision.reply);
+            }
             let mut out = PayloadWriter::default();
             record.encode(&mut out);
             let mut input = PayloadReader::new(out.finish().concat().into());
