@@ -3,13 +3,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a tool beside the broker: it makes a folder of its own")]
 
-use std::{
-    fs,
-    io::Write as _,
-    path::PathBuf,
-    sync::Arc,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::{fs, io::Write as _, sync::Arc};
 
 use bytes::Bytes;
 use divan::{AllocProfiler, Bencher, counter::BytesCount};
@@ -18,6 +12,7 @@ use klamm_env::OsDisk;
 use klamm_model::{Epoch, ShardId, Slot};
 use klamm_store::{Entry, EntryHash, EntryKind, Header, Key, Nonce, Written, entry::crc32c};
 use klamm_store_file::{FileStore, Opened, Options};
+use klamm_testing::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
 #[global_allocator]
@@ -27,24 +22,6 @@ const SHARD: ShardId = ShardId(1);
 
 fn main() {
     divan::main();
-}
-
-struct Temp(PathBuf);
-
-impl Temp {
-    fn new() -> Self {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("klamm-bench-{}-{number}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Temp {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 fn entry(slot: u64, payload: &Bytes) -> Entry {
@@ -68,17 +45,17 @@ fn entry(slot: u64, payload: &Bytes) -> Entry {
 struct Store {
     opened: Opened,
     runtime: Runtime,
-    _temp: Temp,
+    _temp: TempDir,
 }
 
 fn open() -> Store {
-    let temp = Temp::new();
+    let temp = TempDir::new();
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let fatal = Arc::new(|why: String| panic!("nothing fails here: {why}"));
     let opened = runtime
         .block_on(async {
             let options = Options { file_bytes: 64 << 20, ..Options::default() };
-            FileStore::open(Arc::new(OsDisk), &temp.0, SHARD, options, fatal).await
+            FileStore::open(Arc::new(OsDisk), temp.path(), SHARD, options, fatal).await
         })
         .unwrap();
     Store { opened, runtime, _temp: temp }
@@ -100,8 +77,8 @@ fn append_durably(bencher: Bencher<'_, '_>, (entries, bytes): (u64, usize)) {
 /// A write and an `fdatasync` into allocated space: what the disk itself takes.
 #[divan::bench(args = [16 << 10, 1 << 20], sample_count = 50, sample_size = 1)]
 fn bare_fdatasync(bencher: Bencher<'_, '_>, bytes: usize) {
-    let temp = Temp::new();
-    let mut file = fs::File::create(temp.0.join("file")).unwrap();
+    let temp = TempDir::new();
+    let mut file = fs::File::create(temp.file("file")).unwrap();
     rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, 256 << 20).unwrap();
     file.sync_all().unwrap();
     let piece = vec![7; bytes];

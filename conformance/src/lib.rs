@@ -11,16 +11,14 @@ mod process;
 mod raw;
 mod record;
 mod server;
-mod temp;
 mod tools;
 
 pub use ask::{batch, batch_of, records, to_fetch, to_produce};
 pub use broker::{Broker, unique};
 pub use client::{Client, Refusal};
+pub use klamm_testing::{Signal, TempDir};
 pub use process::{Finished, run};
 pub use raw::{Raw, Sent};
 pub use record::{Read, Record, offsets_from};
-pub use rustix::process::Signal;
 pub use server::{Server, run_klamm};
-pub use temp::TempDir;
 pub use tools::{COMPRESSIONS, CONSOLE_FORMAT, KCAT_FORMAT, Tool, console_line, kcat_line};

@@ -55,7 +55,7 @@ pub fn run(mut command: Command, input: Vec<u8>, limit: Duration) -> Finished {
 }
 
 /// Waits for the end of `child`, at most `limit`.
-pub(crate) fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
     let deadline = Instant::now() + limit;
     loop {
         if let Some(status) = child.try_wait().expect("a child can be waited for") {

@@ -1,16 +1,14 @@
 //! The `klamm` binary as a child process with a folder of its own.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::process::ExitStatus;
 use std::time::Duration;
 use std::{env, thread};
 
-use rustix::process::{Pid, Signal, kill_process};
+use klamm_testing::{Process, command};
 
-use crate::{Finished, TempDir, process};
+use crate::{Finished, Signal, TempDir, process};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
@@ -18,7 +16,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 /// A running (or ended, see [`Server::kill9`]) broker.
 #[derive(Debug)]
 pub struct Server {
-    child: Option<Child>,
+    process: Option<Process>,
     address: String,
     arguments: Vec<String>,
     dir: TempDir,
@@ -36,7 +34,7 @@ impl Server {
     /// [`Server::start`] on another address.
     pub fn start_on(address: &str, arguments: &[&str]) -> Server {
         let mut server = Server {
-            child: None,
+            process: None,
             address: address.into(),
             arguments: arguments.iter().map(|&a| a.into()).collect(),
             dir: TempDir::new(),
@@ -60,14 +58,12 @@ impl Server {
     /// # Panics
     /// When it does not run.
     pub fn pid(&self) -> u32 {
-        self.child.as_ref().expect("klamm does not run").id()
+        self.process.as_ref().expect("klamm does not run").id()
     }
 
     /// Ends it as a crash would.
     pub fn kill9(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            process::end(&mut child);
-        }
+        self.process = None;
     }
 
     /// Asks it to stop, by SIGTERM, and waits for its end.
@@ -80,18 +76,16 @@ impl Server {
 
     /// [`Server::terminate`] by another signal.
     pub fn stop_by(&mut self, signal: Signal) -> ExitStatus {
-        let mut child = self.child.take().expect("klamm does not run");
-        let pid = Pid::from_child(&child);
-        kill_process(pid, signal).expect("our own child can be signalled");
-        process::wait(&mut child, STOP_LIMIT).unwrap_or_else(|| {
-            process::end(&mut child);
-            panic!("klamm still ran {STOP_LIMIT:?} after {signal:?}\n{}", self.log());
-        })
+        let mut process = self.process.take().expect("klamm does not run");
+        process.signal(signal).expect("our own child can be signalled");
+        process
+            .wait(STOP_LIMIT)
+            .unwrap_or_else(|| panic!("klamm still ran {STOP_LIMIT:?} after {signal:?}\n{}", self.log()))
     }
 
     /// Starts it again on the same port and data; it is stopped by SIGTERM first if it runs.
     pub fn restart(&mut self) {
-        if self.child.is_some() {
+        if self.process.is_some() {
             self.terminate();
         }
         self.launch();
@@ -133,44 +127,25 @@ impl Server {
 
     fn launch(&mut self) {
         let log = File::options().create(true).append(true).open(self.dir.file("log")).expect("a log");
-        let mut child = Command::new(binary())
-            .args(["serve", "--listen", &self.address, "--data"])
-            .arg(self.data())
-            .args(&self.arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .expect("klamm can be started");
-        let stdout = BufReader::new(child.stdout.take().expect("piped"));
-        self.child = Some(child);
-        let (first_line, first) = mpsc::channel();
-        // Reads on to the end, so that klamm never waits for a full pipe.
-        thread::spawn(move || {
-            stdout.lines().map_while(Result::ok).for_each(|line| drop(first_line.send(line)))
-        });
-        let line = first
-            .recv_timeout(START_LIMIT)
-            .unwrap_or_else(|e| panic!("klamm is not ready: {e}\n{}", self.log()));
-        self.address = line
-            .strip_prefix("Klamm is ready on ")
-            .and_then(|rest| rest.split(' ').next())
-            .unwrap_or_else(|| panic!("klamm's first line is not about being ready: {line}"))
-            .to_owned();
+        let mut command = command(binary());
+        command.args(["serve", "--listen", &self.address, "--data"]).arg(self.data()).args(&self.arguments);
+        let mut process = Process::spawn(command.stderr(log)).expect("klamm can be started");
+        let ready = process.ready(START_LIMIT);
+        self.process = Some(process);
+        self.address = ready.unwrap_or_else(|why| panic!("klamm does not serve: {why}\n{}", self.log()));
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         if thread::panicking() {
-            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+            let ended = self.process.as_mut().and_then(Process::ended);
             eprintln!(
                 "{}{}",
                 self.log(),
                 ended.map(|e| format!("klamm had ended: {e}\n")).unwrap_or_default()
             );
         }
-        self.kill9();
     }
 }
 
@@ -179,7 +154,7 @@ impl Drop for Server {
 /// # Panics
 /// When it still runs then.
 pub fn run_klamm(arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
-    let mut command = Command::new(binary());
+    let mut command = command(binary());
     command.args(arguments).envs(variables.iter().copied());
     process::run(command, vec![], STOP_LIMIT)
 }

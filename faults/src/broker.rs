@@ -1,18 +1,16 @@
 //! The klamm binary as a child process: the same address and data over all its lives. It ends with its value.
 
 use std::{
-    env,
+    ffi::OsStr,
     fs::{self, File},
-    io::{BufRead as _, BufReader, Seek as _, SeekFrom},
+    io::{Seek as _, SeekFrom},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc::{self, Receiver},
-    thread,
+    process::ExitStatus,
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use klamm_testing::{Process, Signal, command};
 
 use crate::stop::{Stop, wait_for};
 
@@ -26,7 +24,7 @@ pub(crate) struct Broker {
     data: PathBuf,
     log: PathBuf,
     address: String,
-    child: Option<(Child, Receiver<String>)>,
+    child: Option<Process>,
 }
 
 /// What came of a start.
@@ -61,37 +59,25 @@ impl Broker {
         assert!(self.child.is_none(), "one process at a time");
         let log = File::options().create(true).append(true).open(&self.log);
         let log = log.map_err(Stop::io("open", &self.log))?;
-        let mut words = wrapper.iter().map(Into::into).chain([self.binary.clone()]);
-        let mut command = Command::new(words.next().expect("there is the binary"));
+        let mut words = wrapper.iter().map(OsStr::new).chain([self.binary.as_os_str()]);
+        let mut command = command(words.next().expect("there is the binary"));
         command.args(words).arg("serve").args(["--listen", &self.address]).arg("--data").arg(&self.data);
         command.args(SETTINGS.iter().flat_map(|setting| ["--set", setting]));
-        // Variables that speak to the tools; the binary refuses what it does not know.
-        for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KLAMM_")) {
-            command.env_remove(name);
-        }
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-        let mut child = command.spawn().map_err(Stop::io("run", &self.binary))?;
-        let (lines, first) = mpsc::channel();
-        let stdout = BufReader::new(child.stdout.take().expect("piped"));
-        thread::spawn(move || stdout.lines().map_while(Result::ok).for_each(|line| drop(lines.send(line))));
-        self.child = Some((child, first));
+        self.child = Some(Process::spawn(command.stderr(log)).map_err(Stop::io("run", &self.binary))?);
         Ok(())
     }
 
     /// Waits until the process that was launched is ready or has ended.
     pub(crate) fn wait(&mut self) -> Result<Started, Stop> {
-        let (child, first) = self.child.as_mut().expect("it was launched");
-        let started = wait_for(START_LIMIT, || match child.try_wait() {
-            Ok(Some(status)) => Some(Started::Ended(status)),
-            _ => first
-                .try_recv()
-                .is_ok_and(|line| line.starts_with("Klamm is ready"))
-                .then_some(Started::Ready),
-        })?;
-        if let Some(Started::Ended(_)) = started {
-            self.child = None;
+        let child = self.child.as_mut().expect("it was launched");
+        match wait_for(START_LIMIT, || child.started())? {
+            Some(Ok(_address)) => Ok(Started::Ready),
+            Some(Err(status)) => {
+                self.child = None;
+                Ok(Started::Ended(status))
+            }
+            None => Err(self.wrong("is not ready within 30 s")),
         }
-        started.ok_or_else(|| self.wrong("is not ready within 30 s"))
     }
 
     /// Starts it; it must become ready.
@@ -105,7 +91,7 @@ impl Broker {
 
     /// How it ended, if it did.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
-        let status = self.child.as_mut()?.0.try_wait().ok()??;
+        let status = self.child.as_mut()?.ended()?;
         self.child = None;
         Some(status)
     }
@@ -117,17 +103,13 @@ impl Broker {
 
     /// `kill -9`. Nothing happens if it has ended.
     pub(crate) fn kill(&mut self) {
-        if let Some((mut child, _)) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.child = None;
     }
 
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) -> Result<(), Stop> {
-        let (child, _) = self.child.as_ref().expect("it runs");
-        kill_process(Pid::from_child(child), signal)
-            .map_err(|error| Stop::wrong(format!("{signal:?}: {error}")))
+        let child = self.child.as_ref().expect("it runs");
+        child.signal(signal).map_err(|error| Stop::wrong(format!("{signal:?}: {error}")))
     }
 
     /// The log is as long as this.
@@ -149,11 +131,5 @@ impl Broker {
     pub(crate) fn wrong(&self, what: &str) -> Stop {
         let log = self.log_since(self.log_end().saturating_sub(4000));
         Stop::wrong(format!("klamm {what}; the end of its log:\n{log}"))
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        self.kill();
     }
 }

@@ -102,8 +102,7 @@ impl Launch {
         let mut command = self.command(&self.klamm);
         command.args(["serve", "--listen", "127.0.0.1:0", "-c", "max.connections.per.ip=20000"]);
         command.args(["-c", "klamm.log=warn"]).arg("--data").arg(&folder);
-        let word = |line: &str| line.strip_prefix("Klamm is ready on ")?.split(' ').next().map(str::to_owned);
-        spawn(&mut command, folder, word)
+        spawn(&mut command, folder, klamm_testing::address_in)
     }
 
     /// Apache Kafka in a new folder.

@@ -307,15 +307,13 @@ mod tests {
 
     #[tokio::test]
     async fn beyond_the_data_there_are_zeros() {
-        let path = std::env::temp_dir().join(format!("klamm-env-data-end-{}", std::process::id()));
-        let _ = fs::remove_file(&path);
-        let file = OsDisk.open(&path, OpenMode::Create).await.unwrap();
+        let folder = klamm_testing::TempDir::new();
+        let file = OsDisk.open(&folder.file("file"), OpenMode::Create).await.unwrap();
         file.allocate(8 << 20).await.unwrap();
         file.write_at(0, &mut [IoSlice::new(&[7; 5000])]).unwrap();
         let end = file.data_end().await.unwrap();
         assert!((5000..=8 << 20).contains(&end), "{end}");
         let rest = file.read_at(end, 8 << 20).await.unwrap();
         assert!(rest.iter().all(|byte| *byte == 0) && rest.len() as u64 == (8 << 20) - end);
-        fs::remove_file(&path).unwrap();
     }
 }

@@ -2,35 +2,32 @@
 #![allow(clippy::disallowed_methods, reason = "a test starts processes and makes folders of its own")]
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    io::{Read as _, Write as _},
+    process::{Command, Stdio},
+    time::Duration,
 };
 
+use klamm_testing::{Process, Signal, TempDir, command};
+
+const LIMIT: Duration = Duration::from_secs(30);
 const KLAMM: &str = env!("CARGO_BIN_EXE_klamm");
 
 /// A broker, gone with its folder at the end.
 struct Broker {
-    process: Child,
+    _process: Process,
     address: String,
-    folder: PathBuf,
+    _folder: TempDir,
 }
 
 impl Broker {
     fn start() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("klamm-cli-{}-{number}", std::process::id()));
-        let mut process = klamm()
-            .args(["serve", "--listen", "127.0.0.1:0", "-c", "klamm.log=error"])
-            .args(["-c", "group.initial.rebalance.delay.ms=0", "--data"])
-            .arg(&folder)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let address = ready(&mut process);
-        Self { process, address, folder }
+        let folder = TempDir::new();
+        let mut command = klamm();
+        command.args(["serve", "--listen", "127.0.0.1:0", "-c", "klamm.log=error"]);
+        command.args(["-c", "group.initial.rebalance.delay.ms=0", "--data"]).arg(folder.path());
+        let mut process = Process::spawn(&mut command).expect("it starts");
+        let address = process.ready(LIMIT).expect("it serves");
+        Self { _process: process, address, _folder: folder }
     }
 
     /// Runs a command with this input: standard output, standard error, whether all was well.
@@ -54,21 +51,8 @@ impl Broker {
     }
 }
 
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-/// The binary, without what the environment of the tests may say.
 fn klamm() -> Command {
-    let mut command = Command::new(KLAMM);
-    std::env::vars().filter(|(name, _)| name.starts_with("KLAMM_")).for_each(|(name, _)| {
-        command.env_remove(name);
-    });
-    command
+    command(KLAMM)
 }
 
 fn run(command: &mut Command, input: &[u8]) -> (String, String, bool) {
@@ -83,14 +67,6 @@ fn run(command: &mut Command, input: &[u8]) -> (String, String, bool) {
     let output = process.wait_with_output().expect("it ends");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     (text(output.stdout), text(output.stderr), output.status.success())
-}
-
-/// The address in the line that a broker prints when it is ready.
-fn ready(process: &mut Child) -> String {
-    let mut line = String::new();
-    BufReader::new(process.stdout.as_mut().expect("it is piped")).read_line(&mut line).expect("a line");
-    let address = line.strip_prefix("Klamm is ready on ").and_then(|rest| rest.split(' ').next());
-    address.unwrap_or_else(|| panic!("not ready: {line}")).to_owned()
 }
 
 #[test]
@@ -241,22 +217,17 @@ fn the_configuration_is_shown_and_checked() {
 
 #[test]
 fn dev_keeps_nothing() {
-    let temp = std::env::temp_dir().join(format!("klamm-cli-dev-{}", std::process::id()));
-    std::fs::create_dir_all(&temp).unwrap();
-    let mut process = klamm()
-        .args(["dev", "--listen", "127.0.0.1:0"])
-        .env("TMPDIR", &temp)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let address = ready(&mut process);
+    let temp = TempDir::new();
+    let mut dev = klamm();
+    dev.args(["dev", "--listen", "127.0.0.1:0"]).env("TMPDIR", temp.path());
+    let mut process = Process::spawn(&mut dev).unwrap();
+    let address = process.ready(LIMIT).unwrap();
     let ask = |words: &[&str], input: &[u8]| run(klamm().args(words).args(["-b", &address]), input);
     assert!(ask(&["produce", "made"], b"a\n").2, "topics are made");
     assert_eq!(ask(&["consume", "made", "-e"], b"").0, "a\n");
-    let stopped = Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap();
-    assert!(stopped.success() && process.wait().unwrap().success());
-    assert_eq!(std::fs::read_dir(&temp).unwrap().count(), 0, "its folder is gone");
-    std::fs::remove_dir_all(&temp).unwrap();
+    process.signal(Signal::INT).unwrap();
+    assert!(process.wait(LIMIT).expect("it ends").success());
+    assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 0, "its folder is gone");
 }
 
 #[test]

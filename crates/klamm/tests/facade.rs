@@ -1,38 +1,22 @@
 //! The library starts and stops several brokers in one process, on one thread too.
-#![allow(clippy::disallowed_methods, reason = "a test makes and removes folders of its own")]
+#![allow(clippy::disallowed_methods, reason = "a test takes an address of its own")]
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::net::SocketAddr;
 
 use klamm::{Config, Env, Klamm, StartError};
 use klamm_protocol::{
     Decode as _, Decoder, MetadataRequest, MetadataResponse, decode_response_header, encode_request_frame,
     metadata::MetadataRequestTopic,
 };
+use klamm_testing::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
-/// A folder that is gone afterwards.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("klamm-facade-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        Self(path)
-    }
-
-    fn config(&self) -> Config {
-        let listen = "127.0.0.1:0".to_owned();
-        Config { listen, data: self.0.clone(), klamm_journal_file_bytes: 1 << 20, ..Config::default() }
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+fn config(folder: &TempDir) -> Config {
+    let (listen, data) = ("127.0.0.1:0".to_owned(), folder.path().to_owned());
+    Config { listen, data, klamm_journal_file_bytes: 1 << 20, ..Config::default() }
 }
 
 /// Asks for a topic, which makes it; gives the address that the answer names.
@@ -54,18 +38,18 @@ async fn metadata(address: SocketAddr, topic: &str) -> String {
 
 #[tokio::test]
 async fn several_brokers_in_one_process() {
-    let (one, two) = (Folder::new("one"), Folder::new("two"));
-    let first = Klamm::start(one.config(), Env::os()).await.unwrap();
-    let second = Klamm::start(two.config(), Env::os()).await.unwrap();
+    let (one, two) = (TempDir::new(), TempDir::new());
+    let first = Klamm::start(config(&one), Env::os()).await.unwrap();
+    let second = Klamm::start(config(&two), Env::os()).await.unwrap();
     assert_eq!(metadata(first.address(), "a").await, first.address().to_string());
     assert_eq!(metadata(second.address(), "b").await, second.address().to_string());
     assert_eq!(metadata(second.address(), "c").await, second.address().to_string());
     assert_eq!((first.topic_count(), second.topic_count()), (1, 2));
 
-    let taken = Klamm::start(two.config(), Env::os()).await.err().expect("the folder is in use");
+    let taken = Klamm::start(config(&two), Env::os()).await.err().expect("the folder is in use");
     assert!(matches!(taken, StartError::Folder(_)), "{taken}");
     second.stop().await;
-    let second = Klamm::start(two.config(), Env::os()).await.unwrap();
+    let second = Klamm::start(config(&two), Env::os()).await.unwrap();
     assert_eq!(second.topic_count(), 2, "what was made is there again");
     second.stop().await;
     first.stop().await;
@@ -73,9 +57,9 @@ async fn several_brokers_in_one_process() {
 
 #[tokio::test]
 async fn an_address_in_use_is_told() {
-    let folder = Folder::new("address");
+    let folder = TempDir::new();
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let config = Config { listen: socket.local_addr().unwrap().to_string(), ..folder.config() };
+    let config = Config { listen: socket.local_addr().unwrap().to_string(), ..config(&folder) };
     let error = Klamm::start(config, Env::os()).await.err().expect("the address is taken").to_string();
     assert!(error.contains("another process listens there"), "{error}");
 }

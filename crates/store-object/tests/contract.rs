@@ -6,12 +6,13 @@ mod common;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use common::{Folder, client};
+use common::client;
 use klamm_store::{
     Driver, Name, Written, flatten,
     suite::{self, Harness},
 };
 use klamm_store_object::ObjectDriver;
+use klamm_testing::TempDir;
 use object_store::memory::InMemory;
 
 /// Rewrites an object with one bit flipped.
@@ -46,7 +47,7 @@ impl Harness for Memory {
     }
 }
 
-struct Local(Folder);
+struct Local(TempDir);
 
 #[async_trait]
 impl Harness for Local {
@@ -54,11 +55,11 @@ impl Harness for Local {
     const SEEDS: u64 = 8;
 
     async fn fresh() -> Self {
-        Self(Folder::new())
+        Self(TempDir::new())
     }
 
     async fn handle(&self) -> Arc<ObjectDriver> {
-        client(&self.0.0)
+        client(self.0.path())
     }
 
     async fn damage(&self, name: Name) -> bool {

@@ -6,10 +6,11 @@ mod common;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use common::{Folder, client};
+use common::client;
 use klamm_model::{Epoch, Slot};
 use klamm_store::{Driver, Key, Listing, Name, PutError, Written};
 use klamm_store_object::ObjectDriver;
+use klamm_testing::TempDir;
 use object_store::{
     ObjectStoreExt as _,
     memory::InMemory,
@@ -20,13 +21,13 @@ const NAME: Name = Name::Entry(Key { epoch: Epoch(1), slot: Slot(2) });
 
 #[tokio::test]
 async fn half_a_put_is_no_put() {
-    let folder = Folder::new();
-    let entries = folder.0.join("cluster/shard-7/entry/00000001");
+    let folder = TempDir::new();
+    let entries = folder.file("cluster/shard-7/entry/00000001");
     std::fs::create_dir_all(&entries).unwrap();
     for staged in ["0000000000000002#1", "0000000000000002#2", "0000000000000003#1"] {
         std::fs::write(entries.join(staged), b"cut sho").unwrap();
     }
-    let driver = client(&folder.0);
+    let driver = client(folder.path());
     assert_eq!(driver.get(NAME).await.unwrap(), None);
     assert_eq!(driver.list(Listing::EntriesBelow(Slot(9))).await.unwrap(), []);
     driver.put(NAME, vec![Bytes::from("whole")], Written::ignore()).await.unwrap();

@@ -12,13 +12,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::{Folder, client};
+use common::client;
 use klamm_env::{Entropy, OsEntropy};
 use klamm_model::{Epoch, ShardId, Slot};
 use klamm_store::{
     AcquireError, AppendError, Carrier, Claim, Entry, EntryKind, Head, Header, Journal, Nonce, Written,
     acquire, entry::crc32c,
 };
+use klamm_testing::TempDir;
 
 const FOLDER: &str = "KLAMM_TEST_FOLDER";
 const SHARD: ShardId = ShardId(7);
@@ -27,10 +28,10 @@ const APPENDS: usize = 40;
 /// Each this many appends there is a checkpoint and a trim.
 const CHECKPOINT_EVERY: usize = 15;
 
-fn start(folder: &Folder) -> Child {
+fn start(folder: &TempDir) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--ignored", "--nocapture", "--test-threads=1"])
-        .env(FOLDER, &folder.0)
+        .env(FOLDER, folder.path())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap()
@@ -89,7 +90,7 @@ async fn child() {
 
 #[tokio::test]
 async fn fight_over_one_folder() {
-    let folder = Folder::new();
+    let folder = TempDir::new();
     let mut children: Vec<Child> = (0..3).map(|_| start(&folder)).collect();
     tokio::time::sleep(Duration::from_millis(150)).await;
     children[0].kill().unwrap();
@@ -107,7 +108,7 @@ async fn fight_over_one_folder() {
             assert_eq!(before, None, "slot {slot} was acknowledged twice");
         }
     }
-    let journal = Carrier::new(client(&folder.0), SHARD);
+    let journal = Carrier::new(client(folder.path()), SHARD);
     let tail = journal.tail().await.unwrap();
     let head = tail.head.expect("there were trims").slot;
     let mut chain = BTreeMap::new();

@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     ops::Range,
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -19,37 +18,21 @@ use klamm_store::{
     BatchAt, Extent, Merge, SegmentError, SegmentId, SegmentInfo, Segments, ShardStore, Value, flatten,
 };
 use klamm_store_file::{FileStore, Opened, Options};
+use klamm_testing::TempDir;
 
 use super::{SHARD, Served, batch, eventually, memory, serve};
 use crate::{Ack, PartitionView, TimestampQuery};
 
 const FILE_BYTES: u64 = 256 << 10;
 
-/// A folder that is removed when the test is done.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let memory = PathBuf::from("/dev/shm");
-        let parent = if memory.is_dir() { memory } else { std::env::temp_dir() };
-        Self(parent.join(format!("klamm-shard-{name}-{}", std::process::id())))
-    }
-
-    async fn open(&self) -> Opened {
-        let options = Options { file_bytes: FILE_BYTES, ..Options::default() };
-        let fatal = Arc::new(|message| panic!("nothing is fatal here: {message}"));
-        FileStore::open(Arc::new(OsDisk), &self.0, SHARD, options, fatal).await.unwrap()
-    }
+async fn open(folder: &TempDir) -> Opened {
+    let options = Options { file_bytes: FILE_BYTES, ..Options::default() };
+    let fatal = Arc::new(|message| panic!("nothing is fatal here: {message}"));
+    FileStore::open(Arc::new(OsDisk), folder.path(), SHARD, options, fatal).await.unwrap()
 }
 
 fn id(topic: u8, index: i32) -> PartitionId {
     PartitionId { topic: TopicId([topic; 16]), index }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// What should be there: the log start of each partition, and how many records it ever had.
@@ -177,8 +160,8 @@ fn dice(state: &mut u64, bound: u64) -> u64 {
 
 #[tokio::test]
 async fn mixed_retention_keeps_the_disk_free() {
-    let folder = Folder::new("mixed");
-    let opened = folder.open().await;
+    let folder = TempDir::fast();
+    let opened = open(&folder).await;
     let served = serve(&opened.store, FILE_BYTES, 64 << 10).await;
     let (mut model, mut seed, mut produced) = (Model::new(), 1, 0);
     // 1 stays for ever, 2 for 30 records, 3 for 400; the others come and go.
@@ -230,7 +213,7 @@ async fn mixed_retention_keeps_the_disk_free() {
     for _ in 0..2 {
         served.shard.stop().await;
         opened.files.close().await;
-        let opened = folder.open().await;
+        let opened = open(&folder).await;
         let served = serve(&opened.store, FILE_BYTES, 0).await;
         check(&served, &model).await;
         quiet(&served, &opened.store).await;
@@ -300,8 +283,8 @@ async fn two_topics(served: &Served, store: &ShardStore, model: &mut Model) {
 
 #[tokio::test]
 async fn damage_stays_where_it_is() {
-    let folder = Folder::new("damage");
-    let opened = folder.open().await;
+    let folder = TempDir::fast();
+    let opened = open(&folder).await;
     let served = serve(&opened.store, 32 << 10, 0).await;
     let mut model = Model::new();
     two_topics(&served, &opened.store, &mut model).await;
@@ -312,7 +295,7 @@ async fn damage_stays_where_it_is() {
     let extent = bad.extents.iter().find(|extent| extent.partition == id(1, 0)).unwrap();
     let batch = segments.index(bad.id, extent).await.unwrap()[1];
     let klamm_store::Place::Segment { position, .. } = batch.place else { panic!("{batch:?}") };
-    let path = folder.0.join(format!("journal/{:020}.log", bad.id.first.0));
+    let path = folder.file(&format!("journal/{:020}.log", bad.id.first.0));
     let file = Disk::open(&OsDisk, &path, OpenMode::Write).await.unwrap();
     file.write_at(position + 200, &mut [std::io::IoSlice::new(b"?")]).unwrap();
 

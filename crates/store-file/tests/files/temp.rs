@@ -2,10 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -15,38 +12,30 @@ use klamm_store::{
     Driver, Entry, EntryHash, EntryKind, Header, Key, Listing, Name, Nonce, PutError, Written, entry::crc32c,
 };
 use klamm_store_file::{Fatal, FileStore, OpenError, Opened, Options};
+use klamm_testing::TempDir;
 
 pub(crate) const SHARD: ShardId = klamm_store::suite::SHARD;
 
-/// A folder that is removed when it is dropped.
-pub(crate) struct Temp(PathBuf);
+/// A folder with a store in it.
+pub(crate) struct Temp(TempDir);
 
 impl Temp {
     pub(crate) fn new() -> Self {
-        Self::within(&std::env::temp_dir())
+        Self(TempDir::new())
     }
 
     /// In memory, where syncs cost nothing: for tests that open hundreds of stores.
     pub(crate) fn fast() -> Self {
-        let memory = Path::new("/dev/shm");
-        if memory.is_dir() { Self::within(memory) } else { Self::new() }
-    }
-
-    fn within(folder: &Path) -> Self {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = folder.join(format!("klamm-file-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
+        Self(TempDir::fast())
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     /// The journal's files, sorted.
     pub(crate) fn logs(&self) -> Vec<PathBuf> {
-        let names = std::fs::read_dir(self.0.join("journal")).unwrap().map(|item| item.unwrap().path());
+        let names = std::fs::read_dir(self.0.file("journal")).unwrap().map(|item| item.unwrap().path());
         let mut logs: Vec<_> = names.filter(|path| path.extension().is_some_and(|e| e == "log")).collect();
         logs.sort();
         logs
@@ -74,12 +63,6 @@ impl Temp {
 
     pub(crate) async fn try_open(&self, options: Options) -> Result<Opened, OpenError> {
         FileStore::open(disk(), self.path(), SHARD, options, no_fatal()).await
-    }
-}
-
-impl Drop for Temp {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
