@@ -30,7 +30,8 @@ fn produce(batch: ValidBatch, index: i32) -> Command {
 fn machine(partitions: i32) -> Partitions {
     let mut machine = Partitions::default();
     let partitions = (0..partitions).map(|index| (index, 0, i64::MAX)).collect();
-    let created = machine.decide(Command::Create { topic: TOPIC, partitions }, NOW).record.unwrap();
+    let created =
+        machine.decide(Command::Create { topic: TOPIC, partitions, forgotten_below: 0 }, NOW).record.unwrap();
     machine.replay(&created, AT);
     machine
 }

@@ -27,7 +27,8 @@ fn serving() -> (Runtime, PartitionShard) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let shard = runtime.block_on(async {
         let shard = node::partition_shard(&Env::os(), ShardId(1)).await;
-        let create = Command::Create { topic: ID.topic, partitions: vec![(0, 0, i64::MAX)] };
+        let create =
+            Command::Create { topic: ID.topic, partitions: vec![(0, 0, i64::MAX)], forgotten_below: 0 };
         shard.shard.ask(create).await.unwrap();
         shard
     });

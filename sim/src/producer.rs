@@ -45,6 +45,8 @@ pub(crate) struct Producer {
     bytes_left: u64,
     until_ms: Option<u64>,
     chore: Option<Chore>,
+    /// Some topic was deleted: a new one may have its name.
+    deleted: bool,
 }
 
 impl Producer {
@@ -71,6 +73,7 @@ impl Producer {
             bytes_left,
             until_ms: None,
             chore: None,
+            deleted: false,
         }
     }
 
@@ -129,7 +132,7 @@ impl Producer {
         let (id, epoch) = self.writer.expect("the first chore");
         let mut batches = Vec::new();
         for (part, lane) in &mut self.lanes {
-            if lane.must_wait() || !self.dice.one_in(2) {
+            if lane.is_held() || !self.dice.one_in(2) {
                 continue;
             }
             if let Some(batch) = lane.next_waiting() {
@@ -202,8 +205,7 @@ impl Producer {
             };
             match error {
                 ErrorCode::NONE => {
-                    lane.acked();
-                    lane.acked_until(offset + i64::from(batch.values.count));
+                    lane.acked(&batch, offset);
                     model.tell(Event::SendOk { values: batch.values, offset });
                 }
                 ErrorCode::NOT_LEADER_OR_FOLLOWER
@@ -211,9 +213,14 @@ impl Producer {
                 | ErrorCode::KAFKA_STORAGE_ERROR => lane.failed(batch),
                 // What follows a batch that was not taken is not taken either.
                 ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER if lane.is_held() => lane.failed(batch),
+                ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER if lane.is_overtaken(&batch) => {
+                    self.log.count("first batch of a producer overtaken, as in Kafka", 1);
+                    model.tell(Event::SendFail(batch.values));
+                    lane.given_up();
+                }
                 error => {
                     model.refuse(format!("{:?} refused: {error:?}", batch.values));
-                    lane.acked();
+                    lane.given_up();
                 }
             }
         }

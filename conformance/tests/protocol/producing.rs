@@ -3,8 +3,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use klamm_conformance::{Raw, batch, batch_of, records, to_produce, unique};
+use klamm_protocol::delete_topics::DeleteTopicState;
 use klamm_protocol::produce::{PartitionProduceData, PartitionProduceResponse, TopicProduceData};
-use klamm_protocol::{ErrorCode, ProduceRequest, Records};
+use klamm_protocol::{DeleteTopicsRequest, ErrorCode, ProduceRequest, Records};
 
 use crate::pair;
 
@@ -46,6 +47,22 @@ fn sequences_and_epochs_are_judged() {
     assert_eq!(code(0, 0, 5, 1), ErrorCode::INVALID_PRODUCER_EPOCH, "the old epoch");
     assert_eq!(code(1, 0, 0, 1), ErrorCode::NONE, "each partition for itself");
     assert_eq!((raw.end(&topic, 0), raw.end(&topic, 1)), (6, 1), "what was refused is not there");
+}
+
+#[test]
+fn a_producer_goes_on_in_a_topic_that_was_made_again() {
+    let (_broker, mut raw) = pair();
+    let topic = unique("again");
+    raw.create(&topic, 1, &[]);
+    let (id, epoch) = raw.producer();
+    assert_eq!(raw.append(&topic, 0, batch_of(Some((id, epoch, 0)), &["x", "y"])), 0);
+    let topics = vec![DeleteTopicState { name: Some(topic.clone().into()), ..Default::default() }];
+    let deleted = raw.ask(6, &DeleteTopicsRequest { topics, timeout_ms: 10_000, ..Default::default() });
+    assert_eq!(deleted.responses[0].error_code, ErrorCode::NONE);
+    raw.create(&topic, 1, &[]);
+    // Clients do not notice, and go on with their sequences.
+    assert_eq!(raw.append(&topic, 0, batch_of(Some((id, epoch, 2)), &["z"])), 0);
+    assert_eq!(raw.append(&topic, 0, batch_of(Some((id, epoch, 3)), &["z"])), 1);
 }
 
 #[test]

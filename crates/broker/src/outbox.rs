@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use klamm_cluster::{Command, Effect, EffectKind, OFFSETS_RESERVED};
 use klamm_group::{Command as GroupCommand, Request};
-use klamm_model::{PartitionId, ShardId, StorageClass};
+use klamm_model::{PartitionId, ProducerId, ShardId, StorageClass};
 use klamm_partition::{Command as PartitionCommand, Reply as PartitionReply};
 use klamm_shard::{Ack, ShardError};
 use tokio::sync::Mutex;
@@ -47,9 +47,11 @@ impl Broker {
         }
         let Some(shard) = self.shards.get(&effect.shard) else { return Err(ShardError::NotServing) };
         let command = match &effect.kind {
-            EffectKind::Create(partitions) => {
-                PartitionCommand::Create { topic: effect.topic, partitions: partitions.clone() }
-            }
+            EffectKind::Create(partitions) => PartitionCommand::Create {
+                topic: effect.topic,
+                partitions: partitions.clone(),
+                forgotten_below: self.forgotten_below().await,
+            },
             EffectKind::Drop => PartitionCommand::Drop { topic: effect.topic },
             EffectKind::ForgetOffsets(_) => unreachable!("delivered above"),
         };
@@ -58,6 +60,13 @@ impl Broker {
             PartitionReply::Full => Err(ShardError::Busy),
             _ => Ok(()),
         }
+    }
+
+    /// Producers with ids below this one may have written to another topic of the name that a new one has.
+    async fn forgotten_below(&self) -> ProducerId {
+        // The cluster counts in blocks; what is left of this broker's, nobody has yet.
+        let unused = self.producer_ids_unused().await;
+        unused.min(self.image.load().forgotten_below())
     }
 
     /// Topics in memory begin again after a restart, at offsets that were never used.
@@ -74,7 +83,10 @@ impl Broker {
             self.cluster.submit(reserve, Ack::Durable).await?;
             for (shard, partitions) in create {
                 let shard = self.shards.get(&shard).ok_or(ShardError::NotServing)?;
-                shard.shard.ask(PartitionCommand::Create { topic: topic.id, partitions }).await?;
+                // Whoever had an id before the restart may have been forgotten by it.
+                let forgotten_below = image.next_producer_id();
+                let command = PartitionCommand::Create { topic: topic.id, partitions, forgotten_below };
+                shard.shard.ask(command).await?;
             }
         }
         Ok(())

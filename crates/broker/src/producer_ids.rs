@@ -29,4 +29,10 @@ impl Broker {
         }
         Ok(block.next().expect("the block is not empty"))
     }
+
+    /// Nobody has an id from here on: this broker is the only one that gives them out.
+    pub(crate) async fn producer_ids_unused(&self) -> ProducerId {
+        let block = self.producer_ids.0.lock().await;
+        if block.is_empty() { self.image.load().next_producer_id() } else { block.start }
+    }
 }

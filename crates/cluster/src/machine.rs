@@ -192,7 +192,10 @@ impl Machine for Cluster {
                 self.owe_creation(topic.id, 0, &topic.partitions);
                 self.insert(topic.clone());
             }
-            ClusterRecord::TopicDeleted(id) => self.remove(*id),
+            ClusterRecord::TopicDeleted(id) => {
+                self.remove(*id);
+                self.forgotten_below = self.next_producer_id;
+            }
             ClusterRecord::PartitionsAdded { topic, partitions } => {
                 let known =
                     Arc::make_mut(self.topics.get_mut(topic).expect("only a topic that is there grows"));

@@ -1,5 +1,5 @@
-//! The persisted form of the cluster's state in snapshots, version 1: one pair for the counters, one a topic,
-//! one an effect. One codec, one file.
+//! The persisted form of the cluster's state in snapshots, version 1: one pair for the counters, one for the producers that
+//! may be forgotten if there are such, one a topic, one an effect. One codec, one file.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ const VERSION: u8 = 1;
 const COUNTERS: u8 = 0;
 const TOPIC: u8 = 1;
 const EFFECT: u8 = 2;
+const FORGOTTEN: u8 = 3;
 
 fn pair(kind: u8, id: &[u8], write: impl FnOnce(&mut PayloadWriter)) -> Pair {
     let mut out = PayloadWriter::default();
@@ -36,6 +37,9 @@ pub(crate) fn encode(cluster: &Cluster) -> Vec<Pair> {
     }
     for (sequence, effect) in &cluster.outbox {
         pairs.push(pair(EFFECT, &sequence.to_be_bytes(), |out| encode_effect(out, effect)));
+    }
+    if cluster.forgotten_below > 0 {
+        pairs.push(pair(FORGOTTEN, &[], |out| out.i64(cluster.forgotten_below)));
     }
     pairs
 }
@@ -62,6 +66,7 @@ pub(crate) fn restore(cluster: &mut Cluster, key: Bytes, value: Bytes) -> Result
             }
             cluster.insert(topic);
         }
+        FORGOTTEN => cluster.forgotten_below = input.i64()?,
         EFFECT => {
             cluster.outbox.insert(key.u64()?, Arc::new(decode_effect(&mut input)?));
         }

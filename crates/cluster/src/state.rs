@@ -77,6 +77,7 @@ pub struct Cluster {
     pub(crate) names: OrdMap<TopicName, TopicId>,
     pub(crate) shards: OrdMap<ShardId, Shard>,
     pub(crate) next_producer_id: ProducerId,
+    pub(crate) forgotten_below: ProducerId,
     pub(crate) outbox: OrdMap<u64, Arc<Effect>>,
     pub(crate) next_effect: u64,
 }
@@ -126,5 +127,11 @@ impl Cluster {
     /// The first producer id that nobody has.
     pub fn next_producer_id(&self) -> ProducerId {
         self.next_producer_id
+    }
+
+    /// Producers with ids below this one may have written to a topic that was deleted: where its name is used again, they
+    /// go on with their sequences. None from here on wrote to a topic that is gone.
+    pub fn forgotten_below(&self) -> ProducerId {
+        self.forgotten_below
     }
 }

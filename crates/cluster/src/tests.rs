@@ -110,8 +110,11 @@ fn a_snapshot_is_the_state() {
     let mut story = Story::begin();
     story.create("a", 1, 3, StorageClass::Disk);
     story.create("b", 2, 2, StorageClass::Memory);
+    story.tell(Command::ReserveProducerIds { count: 7 });
+    assert_eq!(story.0.forgotten_below(), 0, "nobody wrote to a topic that is gone");
     story.tell(Command::DeleteTopic(TopicId([1; 16])));
     story.tell(Command::ReserveProducerIds { count: 7 });
+    assert_eq!(story.0.forgotten_below(), 7, "the first seven may have");
     let mut restored = Cluster::default();
     for (key, value) in story.0.snapshot() {
         for end in 0..value.len() {

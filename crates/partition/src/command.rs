@@ -29,6 +29,8 @@ pub enum Command {
         topic: TopicId,
         /// Each new partition: its index, its first offset, and where its reserved offsets end (`i64::MAX`: no limit).
         partitions: Vec<(i32, Offset, Offset)>,
+        /// Producers with ids below this one may have written to another topic of the same name.
+        forgotten_below: ProducerId,
     },
     /// Forget a topic's partitions and their data.
     Drop {

@@ -53,7 +53,8 @@ impl Partitions {
         if header.has_producer_id() && !planted(Bug::ForgetProducerWindow) {
             let known = partition.producers.get(&header.producer_id);
             let expired = |p: &&Producer| now.wall_ms - p.last_time_ms >= produce.producer_expiration_ms;
-            match Producer::admit(known.filter(|p| !expired(p)), header) {
+            let forgotten = known.is_some() || header.producer_id < partition.forgotten_below;
+            match Producer::admit(known.filter(|p| !expired(p)), forgotten, header) {
                 Err(error) => return refuse(ProduceError::Sequence(error)),
                 Ok(Admission::Duplicate(first)) => {
                     return Decision::reply(done(
@@ -140,12 +141,12 @@ impl Machine for Partitions {
     fn decide(&self, command: Command, now: Now) -> Decision<PartitionRecord, Reply> {
         match command {
             Command::Produce(produce) => self.produce(produce, now),
-            Command::Create { topic, mut partitions } => {
+            Command::Create { topic, mut partitions, forgotten_below } => {
                 partitions.retain(|(index, ..)| self.get(PartitionId { topic, index: *index }).is_none());
                 if partitions.is_empty() {
                     return Decision::reply(Reply::Done);
                 }
-                Decision::record(PartitionRecord::Created { topic, partitions }, Reply::Done)
+                Decision::record(PartitionRecord::Created { topic, partitions, forgotten_below }, Reply::Done)
             }
             Command::Drop { topic } => match self.partitions.range(all_of(topic)).next() {
                 None => Decision::reply(Reply::Done),
@@ -184,10 +185,11 @@ impl Machine for Partitions {
     fn replay(&mut self, record: &PartitionRecord, at: At) {
         match record {
             PartitionRecord::Batch(batch) => self.replay_batch(batch, at),
-            PartitionRecord::Created { topic, partitions } => {
+            PartitionRecord::Created { topic, partitions, forgotten_below } => {
                 for (index, start, end) in partitions {
                     let id = PartitionId { topic: *topic, index: *index };
-                    let old = self.partitions.insert(id, Arc::new(Partition::new(*start, *end)));
+                    let old =
+                        self.partitions.insert(id, Arc::new(Partition::new(*start, *end, *forgotten_below)));
                     assert!(old.is_none(), "a partition begins once");
                 }
             }

@@ -57,10 +57,21 @@ impl Producer {
         Self { id, epoch, last_time_ms: 0, window: VecDeque::with_capacity(1) }
     }
 
-    /// Whether a batch of this producer may be appended. A producer that nothing is known of may begin anywhere.
-    pub(crate) fn admit(known: Option<&Self>, batch: &BatchHeader) -> Result<Admission, SequenceError> {
-        let Some(known) = known else { return Ok(Admission::Append) };
+    /// Whether a batch of this producer may be appended. One that may have been forgotten may go on anywhere; one that
+    /// never wrote begins with 0: what comes first otherwise is the successor of a batch that was refused.
+    pub(crate) fn admit(
+        known: Option<&Self>,
+        forgotten: bool,
+        batch: &BatchHeader,
+    ) -> Result<Admission, SequenceError> {
         let got = batch.base_sequence;
+        let Some(known) = known else {
+            return if forgotten || got == 0 {
+                Ok(Admission::Append)
+            } else {
+                Err(SequenceError::OutOfOrder { expected: 0, got })
+            };
+        };
         if batch.producer_epoch < known.epoch {
             return Err(SequenceError::StaleEpoch { current: known.epoch });
         }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use klamm_machine::{Corrupt, PayloadReader, PayloadWriter, Record};
-use klamm_model::{Offset, PartitionId, TopicId};
+use klamm_model::{Offset, PartitionId, ProducerId, TopicId};
 use klamm_records::{BatchHeader, HEAD_BYTES, PatchedHead};
 
 const BATCH: u8 = 1;
@@ -12,6 +12,7 @@ const CREATED: u8 = 2;
 const DROPPED: u8 = 3;
 const RESERVED: u8 = 4;
 const LOG_START_MOVED: u8 = 5;
+const CREATED_FOR: u8 = 6;
 /// Tag, partition, producer expiry, length: what stands before a batch's own bytes.
 const BATCH_PREFIX_BYTES: usize = 1 + PartitionId::BYTES + 8 + 4;
 
@@ -51,6 +52,8 @@ pub enum PartitionRecord {
         topic: TopicId,
         /// Index, first offset, end of reserved offsets.
         partitions: Vec<(i32, Offset, Offset)>,
+        /// See [`crate::Partition::forgotten_below`]; `i64::MAX` where it was not recorded.
+        forgotten_below: ProducerId,
     },
     /// A topic's partitions are gone.
     Dropped {
@@ -84,9 +87,12 @@ impl Record for PartitionRecord {
                 out.raw(batch.head.as_bytes());
                 out.shared(&batch.rest);
             }
-            Self::Created { topic, partitions } => {
-                out.u8(CREATED);
+            Self::Created { topic, partitions, forgotten_below } => {
+                out.u8(if *forgotten_below == ProducerId::MAX { CREATED } else { CREATED_FOR });
                 out.raw(&topic.0);
+                if *forgotten_below != ProducerId::MAX {
+                    out.i64(*forgotten_below);
+                }
                 out.u32(u32::try_from(partitions.len()).expect("partitions are counted in 32 bits"));
                 for (index, start, end) in partitions {
                     out.i32(*index);
@@ -124,11 +130,13 @@ impl Record for PartitionRecord {
                 let rest = input.take(bytes - HEAD_BYTES)?;
                 Ok(Self::Batch(StoredBatch { partition, head, rest, producer_expiration_ms }))
             }
-            CREATED => {
+            tag @ (CREATED | CREATED_FOR) => {
                 let topic = TopicId(input.array()?);
+                let forgotten_below = if tag == CREATED { ProducerId::MAX } else { input.i64()? };
                 let count = input.count(20)?;
                 let partitions = (0..count).map(|_| Ok((input.i32()?, input.i64()?, input.i64()?)));
-                Ok(Self::Created { topic, partitions: partitions.collect::<Result<_, Corrupt>>()? })
+                let partitions = partitions.collect::<Result<_, Corrupt>>()?;
+                Ok(Self::Created { topic, partitions, forgotten_below })
             }
             DROPPED => Ok(Self::Dropped { topic: TopicId(input.array()?) }),
             RESERVED => {

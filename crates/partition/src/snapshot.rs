@@ -1,10 +1,11 @@
-//! The persisted form of a partition's state in snapshots, version 1. One codec, one file.
+//! The persisted form of a partition's state in snapshots, version 2. One codec, one file. Version 1 is written where it says
+//! the same (nothing known of who was forgotten), so that older checkpoints keep their hashes.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use klamm_machine::{Corrupt, PayloadReader, PayloadWriter};
-use klamm_model::Epoch;
+use klamm_model::{Epoch, ProducerId};
 
 use crate::{
     EpochStart,
@@ -12,15 +13,20 @@ use crate::{
     state::Partition,
 };
 
-const VERSION: u8 = 1;
+const VERSION_1: u8 = 1;
+const VERSION: u8 = 2;
 
 pub(crate) fn encode(partition: &Partition) -> Bytes {
     let mut out = PayloadWriter::default();
-    out.u8(VERSION);
+    let version = if partition.forgotten_below == ProducerId::MAX { VERSION_1 } else { VERSION };
+    out.u8(version);
     out.i64(partition.log_start_offset);
     out.i64(partition.next_offset);
     out.i64(partition.reserved_end);
     out.i64(partition.expired_at_ms);
+    if version == VERSION {
+        out.i64(partition.forgotten_below);
+    }
     out.u32(partition.epochs.len() as u32);
     for epoch in &partition.epochs {
         out.u32(epoch.epoch.0);
@@ -45,13 +51,17 @@ pub(crate) fn encode(partition: &Partition) -> Bytes {
 
 pub(crate) fn decode(bytes: Bytes) -> Result<Partition, Corrupt> {
     let mut input = PayloadReader::new(bytes);
-    if input.u8()? != VERSION {
+    let version = input.u8()?;
+    if ![VERSION_1, VERSION].contains(&version) {
         return Err(Corrupt("a partition snapshot of an unknown version"));
     }
-    let mut partition = Partition::new(input.i64()?, 0);
+    let mut partition = Partition::new(input.i64()?, 0, ProducerId::MAX);
     partition.next_offset = input.i64()?;
     partition.reserved_end = input.i64()?;
     partition.expired_at_ms = input.i64()?;
+    if version == VERSION {
+        partition.forgotten_below = input.i64()?;
+    }
     for _ in 0..input.count(12)? {
         partition.epochs.push(EpochStart { epoch: Epoch(input.u32()?), start_offset: input.i64()? });
     }

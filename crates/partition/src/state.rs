@@ -20,17 +20,21 @@ pub struct Partition {
     pub reserved_end: Offset,
     /// Where each leader epoch began.
     pub epochs: Vec<EpochStart>,
+    /// A producer with an id below this one that is not remembered may have been forgotten, and may go on anywhere. One
+    /// from here on never wrote here: it begins with sequence 0.
+    pub forgotten_below: ProducerId,
     pub(crate) producers: BTreeMap<ProducerId, Producer>,
     pub(crate) expired_at_ms: i64,
 }
 
 impl Partition {
-    pub(crate) fn new(start_offset: Offset, reserved_end: Offset) -> Self {
+    pub(crate) fn new(start_offset: Offset, reserved_end: Offset, forgotten_below: ProducerId) -> Self {
         Self {
             log_start_offset: start_offset,
             next_offset: start_offset,
             reserved_end,
             epochs: Vec::new(),
+            forgotten_below,
             producers: BTreeMap::new(),
             expired_at_ms: 0,
         }
@@ -57,6 +61,13 @@ impl Partition {
             return;
         }
         self.expired_at_ms = now_ms;
-        self.producers.retain(|_, producer| now_ms.saturating_sub(producer.last_time_ms) < expiration_ms);
+        let forgotten_below = &mut self.forgotten_below;
+        self.producers.retain(|id, producer| {
+            let stays = now_ms.saturating_sub(producer.last_time_ms) < expiration_ms;
+            if !stays {
+                *forgotten_below = (*forgotten_below).max(id.saturating_add(1));
+            }
+            stays
+        });
     }
 }

@@ -70,7 +70,7 @@ fn produce(index: i32, batch: ValidBatch) -> Command {
 impl Served {
     async fn create(&self, partitions: i32) {
         let partitions = (0..partitions).map(|index| (index, 0, i64::MAX)).collect();
-        self.shard.ask(Command::Create { topic: TOPIC, partitions }).await.unwrap();
+        self.shard.ask(Command::Create { topic: TOPIC, partitions, forgotten_below: 0 }).await.unwrap();
     }
 
     async fn send(

@@ -136,12 +136,12 @@ fn partitions() -> Vec<klamm_partition::Command> {
         })
     };
     vec![
-        Create { topic: TOPIC, partitions: vec![(0, 0, 1000), (1, 5, i64::MAX)] },
+        Create { topic: TOPIC, partitions: vec![(0, 0, 1000), (1, 5, i64::MAX)], forgotten_below: 3 },
         produce(0, false),
         produce(1, true),
         MoveLogStart { partition: PARTITION, to: Some(1) },
         Reserve { partition: PARTITION, end: 5000 },
-        Create { topic: TopicId([6; 16]), partitions: vec![(0, 0, i64::MAX)] },
+        Create { topic: TopicId([6; 16]), partitions: vec![(0, 0, i64::MAX)], forgotten_below: i64::MAX },
         Drop { topic: TopicId([6; 16]) },
     ]
 }

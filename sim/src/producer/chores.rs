@@ -186,7 +186,7 @@ impl Producer {
         model.operations += 1;
         model.topics[number].life = Life::Live;
         for (index, part) in (0..).zip(model.topics[number].parts.clone()) {
-            self.lanes.insert(part, Lane::new(number, index));
+            self.lanes.insert(part, Lane::new(number, index, self.deleted));
             model.begin_part(number, part);
         }
         Ok(true)
@@ -212,7 +212,7 @@ impl Producer {
         }
         model.operations += 1;
         let part = model.add_part(number);
-        self.lanes.insert(part, Lane::new(number, partitions));
+        self.lanes.insert(part, Lane::new(number, partitions, self.deleted));
         model.begin_part(number, part);
         Ok(true)
     }
@@ -249,6 +249,7 @@ impl Producer {
     }
 
     async fn delete(&mut self, number: usize, again: bool) -> Result<bool, Lost> {
+        self.deleted = true;
         let by_id = self.dice.one_in(2);
         let mut request = DeleteTopicsRequest { timeout_ms: 30_000, ..Default::default() };
         {

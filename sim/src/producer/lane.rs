@@ -1,5 +1,5 @@
-//! One partition as the producer sees it. Invariant: batches are sent in the order of their sequence numbers; after a
-//! failure nothing is sent until all that is in flight has come back.
+//! One partition as the producer sees it. Invariant: batches are sent in the order of their sequence numbers, five at a time
+//! from the first on, as Kafka's own client does; after a failure nothing is sent until all that is in flight has come back.
 
 use std::collections::VecDeque;
 
@@ -19,12 +19,15 @@ pub(super) struct Lane {
     failed: Vec<Batch>,
     in_flight: usize,
     acked_end: i64,
-    /// The broker knows the producer here.
-    known: bool,
+    /// The first value that was acknowledged, under the present producer id.
+    known_from: Option<u32>,
+    /// For all that the broker knows, it may have forgotten the producer here: it takes what comes first.
+    forgettable: bool,
 }
 
 impl Lane {
-    pub(super) fn new(topic: usize, index: i32) -> Self {
+    /// `forgettable`: the producer may have written to another topic of the name.
+    pub(super) fn new(topic: usize, index: i32, forgettable: bool) -> Self {
         let (waiting, failed) = (VecDeque::new(), Vec::new());
         Self {
             topic,
@@ -35,7 +38,8 @@ impl Lane {
             failed,
             in_flight: 0,
             acked_end: 0,
-            known: false,
+            known_from: None,
+            forgettable,
         }
     }
 
@@ -48,10 +52,10 @@ impl Lane {
         !self.failed.is_empty()
     }
 
-    /// Whether nothing may be sent now. A producer's first batch goes alone: if the broker refuses it and takes the
-    /// second, which it does of a producer that it does not know (as Kafka does), the first can't come any more.
-    pub(super) fn must_wait(&self) -> bool {
-        self.is_held() || (!self.known && self.in_flight > 0)
+    /// Whether the batch was overtaken for good: of a producer that it may have forgotten the broker takes, as Kafka does,
+    /// the second batch after it refused the first, which can't come any more.
+    pub(super) fn is_overtaken(&self, batch: &Batch) -> bool {
+        self.forgettable && self.known_from.is_some_and(|known_from| batch.values.first < known_from)
     }
 
     /// How many values were sent.
@@ -68,7 +72,9 @@ impl Lane {
     pub(super) fn restart(&mut self) {
         assert!(self.is_idle(), "a batch keeps its producer id");
         self.sequence = 0;
-        self.known = false;
+        self.known_from = None;
+        // The new id is younger than the partition.
+        self.forgettable = false;
     }
 
     /// A new batch is on its way.
@@ -91,13 +97,15 @@ impl Lane {
         self.acked_end
     }
 
-    /// Acknowledged, up to an offset.
-    pub(super) fn acked_until(&mut self, end: i64) {
-        self.acked_end = self.acked_end.max(end);
-        self.known = true;
+    /// Acknowledged, at an offset.
+    pub(super) fn acked(&mut self, batch: &Batch, offset: i64) {
+        self.acked_end = self.acked_end.max(offset + i64::from(batch.values.count));
+        self.known_from.get_or_insert(batch.values.first);
+        self.given_up();
     }
 
-    pub(super) fn acked(&mut self) {
+    /// Not sent again.
+    pub(super) fn given_up(&mut self) {
         self.in_flight -= 1;
         self.requeue();
     }

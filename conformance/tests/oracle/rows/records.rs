@@ -136,6 +136,12 @@ fn by(id: i64, epoch: i16, sequence: i32) -> Value {
 }
 
 fn sequences(run: &mut Run) {
+    let topic = run.topic("strangers", 1);
+    let id = run.producer();
+    let batch = klamm_conformance::batch_of(Some((id, 0, 5)), &["a"]);
+    let request = produce(-1, to(run, &topic, 0, json!(batch.to_vec())));
+    run.ask("the first of a producer, not at 0", "Produce", 9, request);
+
     let topic = run.topic("sequences", 1);
     let id = run.producer();
     let mut send = |row: &str, epoch: i16, sequence: i32, values: &[&str]| {
@@ -143,7 +149,7 @@ fn sequences(run: &mut Run) {
         let request = produce(-1, to(run, &topic, 0, json!(batch.to_vec())));
         run.ask(row, "Produce", 9, request);
     };
-    send("the first of a producer, not at 0", 0, 5, &["a"]);
+    send("the first of a producer", 0, 0, &["a"; 6]);
     send("a gap behind it", 0, 9, &["a"]);
     send("the next", 0, 6, &["b", "c"]);
     send("the same again", 0, 6, &["b", "c"]);

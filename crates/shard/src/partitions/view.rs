@@ -116,7 +116,7 @@ impl View<Machine> for PartitionsView {
         for Placed { record, at, served } in entry.records {
             match record {
                 PartitionRecord::Batch(batch) => self.batch(entry.key, *at, batch, served),
-                PartitionRecord::Created { topic, partitions } => {
+                PartitionRecord::Created { topic, partitions, .. } => {
                     let mut views = self.shared.views.write();
                     for (index, start, _) in partitions {
                         let id = PartitionId { topic: *topic, index: *index };

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use klamm_partition::{ProduceError, Reply, SequenceError};
+use klamm_partition::{Command, ProduceError, Reply, SequenceError};
 use klamm_store::{Segments, ShardStore};
 
-use super::{batch, memory, merging::Grudging, produce, serve};
+use super::{TOPIC, batch, memory, merging::Grudging, produce, serve};
 use crate::Ack;
 
 /// A store with so many bytes of room.
@@ -20,8 +20,10 @@ fn with_room(room: u64) -> (ShardStore, Arc<Grudging>) {
 async fn what_follows_a_batch_that_had_no_room_is_refused_too() {
     let (store, _) = with_room(1000);
     let served = serve(&store, 1 << 30, 1 << 20).await;
-    served.create(1).await;
-    // A new producer's first batch is too large; its second, if it were taken, would make the first a gap for ever.
+    // A producer that may have been forgotten goes on anywhere. Its first batch is too large; its second, if it were taken,
+    // would make the first a gap for ever.
+    let create = Command::Create { topic: TOPIC, partitions: vec![(0, 0, i64::MAX)], forgotten_below: 2 };
+    served.shard.ask(create).await.unwrap();
     let commands = vec![
         produce(0, batch(&"large".repeat(1000), 0, Some((1, 0)))),
         produce(0, batch("small", 0, Some((1, 1)))),
@@ -32,6 +34,22 @@ async fn what_follows_a_batch_that_had_no_room_is_refused_too() {
         "{replies:?}"
     );
     served.send(0, batch("small", 0, Some((1, 0)))).await.unwrap().expect("there is room for it alone");
+}
+
+#[tokio::test]
+async fn a_new_producers_second_batch_waits_for_its_first() {
+    let (store, grudging) = with_room(1000);
+    let served = serve(&store, 1 << 30, 1 << 20).await;
+    served.create(1).await;
+    let large = || batch(&"large".repeat(1000), 0, Some((1, 0)));
+    let small = || batch("small", 0, Some((1, 1)));
+    // In flight together, but not in one drain.
+    assert_eq!(served.send(0, large()).await.unwrap(), Err(ProduceError::Full));
+    assert_eq!(served.send(0, small()).await.unwrap().map(|_| 0), out_of_order(0, 1));
+    grudging.room.store(u64::MAX, Ordering::Relaxed);
+    assert_eq!(served.send(0, small()).await.unwrap().map(|_| 0), out_of_order(0, 1));
+    served.send(0, large()).await.unwrap().unwrap();
+    served.send(0, small()).await.unwrap().unwrap();
 }
 
 #[tokio::test]

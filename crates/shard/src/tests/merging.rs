@@ -46,7 +46,11 @@ fn value(partition: PartitionId, offset: Offset) -> String {
 async fn create(served: &Served, model: &mut Model, topic: u8, partitions: i32) {
     let indexes = (0..partitions).map(|index| (index, 0, i64::MAX)).collect();
     let topic_id = TopicId([topic; 16]);
-    served.shard.ask(Command::Create { topic: topic_id, partitions: indexes }).await.unwrap();
+    served
+        .shard
+        .ask(Command::Create { topic: topic_id, partitions: indexes, forgotten_below: 0 })
+        .await
+        .unwrap();
     model.extend((0..partitions).map(|index| (id(topic, index), (0, 0))));
 }
 
