@@ -32,6 +32,7 @@ fn broker_config() -> BrokerConfig {
         log: LogConfig { message_bytes_max: 2 << 20, ..LogConfig::default() },
         storage_class: StorageClass::Memory,
         producer_expiration_ms: 86_400_000,
+        request_bytes_max: 100 << 20,
         fetch_bytes_max: 64 << 20,
         fetch_sessions_max: 16,
         data_folder: String::new(),

@@ -9,11 +9,11 @@ use bytes::Bytes;
 use klamm_env::busy;
 use klamm_protocol::ErrorCode;
 use klamm_records::{
-    BatchError, BatchHeader, Codec, Compression, DecompressCap, Limits, PatchedHead, RecordIter, RecordsInfo,
-    TimestampType, ValidBatch, decompress, recompress, single, validate, walk,
+    BatchError, BatchHeader, Codec, Compression, Limits, PatchedHead, RecordIter, RecordsInfo, TimestampType,
+    ValidBatch, recompress, single, validate, walk,
 };
 
-use crate::{LogConfig, errors};
+use crate::{LogConfig, errors, inflation::Inflation};
 
 /// Bad records of a batch that are told one by one; Kafka tells all.
 const RECORDS_TOLD_MAX: usize = 1000;
@@ -47,7 +47,15 @@ pub(crate) struct Admission<'a> {
 
 impl Admission<'_> {
     /// The batch as it is appended.
-    pub(crate) fn admit(&self, records: &Bytes) -> Result<ValidBatch, Refused> {
+    pub(crate) fn admit(&self, records: &Bytes, inflation: &mut Inflation) -> Result<ValidBatch, Refused> {
+        let batch = self.check(records, inflation)?;
+        if batch.bytes().as_ptr() != records.as_ptr() {
+            inflation.keep(batch.bytes().len());
+        }
+        Ok(batch)
+    }
+
+    fn check(&self, records: &Bytes, inflation: &mut Inflation) -> Result<ValidBatch, Refused> {
         let batch = validate(single(records)?, &Limits::client(self.log.message_bytes_max))?;
         let to = self.log.compression.unwrap_or(batch.codec());
         let suspicious = self.checks_time() && self.is_out_of_bounds(batch.header().max_timestamp);
@@ -56,13 +64,18 @@ impl Admission<'_> {
             return Ok(batch);
         }
         if (batch.codec(), to) == (Codec::None, Codec::None) {
-            return self.look_inside(batch, to);
+            return self.look_inside(batch, to, inflation);
         }
-        busy(|| self.look_inside(batch, to))
+        busy(|| self.look_inside(batch, to, inflation))
     }
 
-    fn look_inside(&self, batch: ValidBatch, to: Codec) -> Result<ValidBatch, Refused> {
-        let plain = decompress(batch.codec(), &batch.payload(), DecompressCap::default())?;
+    fn look_inside(
+        &self,
+        batch: ValidBatch,
+        to: Codec,
+        inflation: &mut Inflation,
+    ) -> Result<ValidBatch, Refused> {
+        let plain = inflation.decompress(batch.codec(), &batch.payload())?;
         let info = walk(batch.header(), &plain)?;
         if self.may_be_bad(&info) {
             self.judge(batch.header(), &plain)?;
@@ -166,6 +179,7 @@ mod tests {
     use klamm_records::BatchBuilder;
 
     use super::*;
+    use crate::inflation::Beside;
 
     const NOW_MS: i64 = 1_000_000_000;
 
@@ -178,7 +192,8 @@ mod tests {
     }
 
     fn admit(log: &LogConfig, batch: &Bytes) -> Result<ValidBatch, Refused> {
-        Admission { log, topic: "t", index: 7, now_ms: NOW_MS }.admit(batch)
+        let mut inflation = Beside::default().inflation(100 << 20);
+        Admission { log, topic: "t", index: 7, now_ms: NOW_MS }.admit(batch, &mut inflation)
     }
 
     #[test]
@@ -230,6 +245,28 @@ mod tests {
         let log = LogConfig { compression: Some(Codec::None), ..LogConfig::default() };
         assert_eq!(admit(&log, &bomb).unwrap_err().code, ErrorCode::MESSAGE_TOO_LARGE);
         assert!(admit(&LogConfig::default(), &bomb).is_ok());
+    }
+
+    #[test]
+    fn the_batches_of_a_request_inflate_within_its_budget() {
+        let log = LogConfig { compression: Some(Codec::None), ..LogConfig::default() };
+        let admission = Admission { log: &log, topic: "t", index: 7, now_ms: NOW_MS };
+        let of = |bytes: usize| {
+            let mut builder = BatchBuilder::new(Compression::of(Codec::Zstd));
+            builder.push(1, None, Some(&vec![0; bytes]), &[]);
+            builder.build().unwrap()
+        };
+        let beside = Beside::default();
+        let mut inflation = beside.inflation(3_500_000);
+        let mut admit =
+            |batch: &Bytes| admission.admit(batch, &mut inflation).map(|batch| batch.bytes().len());
+        let kept: usize = (0..3).map(|_| admit(&of(1_000_000)).unwrap()).sum();
+        assert_eq!(admit(&of(1_000_000)).unwrap_err().code, ErrorCode::MESSAGE_TOO_LARGE);
+        assert_eq!(admit(&of(1000)).unwrap_err().code, ErrorCode::MESSAGE_TOO_LARGE, "the budget is spent");
+        assert!(admit(&built(Codec::None, &[(1, None)])).is_ok(), "what is not inflated needs none");
+        assert_eq!(beside.bytes(), kept);
+        drop(inflation);
+        assert_eq!(beside.bytes(), 0);
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct BrokerConfig {
     pub storage_class: StorageClass,
     /// How long a silent producer is remembered, in milliseconds.
     pub producer_expiration_ms: i64,
+    /// The largest request, in bytes (`socket.request.max.bytes`); what its batches inflate to is bounded by it too.
+    pub request_bytes_max: usize,
     /// The largest fetch, in bytes.
     pub fetch_bytes_max: usize,
     /// Fetch sessions that are kept.

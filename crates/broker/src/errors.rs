@@ -66,6 +66,9 @@ pub(crate) fn of_produce(error: ProduceError) -> (ErrorCode, String) {
         ProduceError::Unreserved => {
             (ErrorCode::NOT_ENOUGH_REPLICAS, "more offsets are being reserved; try again".to_owned())
         }
+        ProduceError::TooLarge => {
+            (ErrorCode::MESSAGE_TOO_LARGE, "the batch is too large for the journal".to_owned())
+        }
         ProduceError::Full => (ErrorCode::KAFKA_STORAGE_ERROR, "the disk is full".to_owned()),
     }
 }

@@ -16,6 +16,7 @@ mod errors;
 mod fetch;
 mod groups;
 mod handlers;
+mod inflation;
 mod outbox;
 mod producer_ids;
 mod retention;

@@ -13,6 +13,7 @@ use crate::{
     Broker, Principal, api,
     authorizer::{Operation, Resource},
     handlers,
+    inflation::{Beside, Inflation},
 };
 
 /// The first version of Produce and of Fetch that names topics by id.
@@ -53,9 +54,15 @@ pub(crate) struct Incoming {
     pub(crate) api: ApiKey,
     pub(crate) version: i16,
     pub(crate) correlation_id: i32,
+    beside: Beside,
 }
 
 impl Incoming {
+    /// What the request's batches may inflate to.
+    pub(crate) fn inflation(&self) -> Inflation {
+        self.beside.inflation(self.broker.config.request_bytes_max)
+    }
+
     pub(crate) fn skip_header(&self, decoder: &mut Decoder<'_>) -> Result<(), DecodeError> {
         decode_request_header(decoder).map(drop)
     }
@@ -95,12 +102,25 @@ pub struct Session {
     principal: Principal,
     /// The last request's; clients say the same each time.
     client_id: Arc<str>,
+    beside: Beside,
 }
 
 impl Session {
     /// A new connection; `local` is the address by which it reached the broker.
     pub fn open(broker: Arc<Broker>, local: SocketAddr, peer: SocketAddr) -> Self {
-        Self { broker, local, peer, principal: Principal::anonymous(), client_id: "".into() }
+        Self {
+            broker,
+            local,
+            peer,
+            principal: Principal::anonymous(),
+            client_id: "".into(),
+            beside: Beside::default(),
+        }
+    }
+
+    /// Bytes that requests under way keep in memory beside their frames.
+    pub fn bytes_beside(&self) -> usize {
+        self.beside.bytes()
     }
 
     /// Takes a request up. The flag says whether it may run beside others of the connection.
@@ -133,6 +153,7 @@ impl Session {
             api,
             version,
             correlation_id,
+            beside: self.beside.clone(),
         };
         (served.overlaps, api::dispatch(incoming))
     }

@@ -86,4 +86,6 @@ pub enum Reply {
     Done,
     /// The disk is full, and the command needs space.
     Full,
+    /// The command's record is too large for an entry.
+    TooLarge,
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use klamm_machine::{At, Corrupt, Decision, Machine, Now, Pair};
+use klamm_machine::{At, Corrupt, Decision, Machine, NoRoom, Now, Pair};
 use klamm_model::{Offset, ShardId, StorageClass, TopicId};
 
 use crate::{
@@ -176,8 +176,11 @@ impl Machine for Cluster {
         }
     }
 
-    fn refuse_full(_: Reply) -> Reply {
-        Reply::Full
+    fn refuse(_: Reply, why: NoRoom) -> Reply {
+        match why {
+            NoRoom::Full => Reply::Full,
+            NoRoom::TooLarge => Reply::TooLarge,
+        }
     }
 
     fn replay(&mut self, record: &ClusterRecord, _: At) {

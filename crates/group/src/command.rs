@@ -119,4 +119,6 @@ pub enum Reply {
     Fenced,
     /// The disk is full, and the command needs space.
     Full,
+    /// The command's record is too large for an entry.
+    TooLarge,
 }

@@ -1,10 +1,12 @@
-//! Why a request of a group is refused. Each maps to the Kafka error code of the same name.
+//! Why a request of a group is refused. Each but `TooLarge` maps to the Kafka error code of the same name.
 
 /// A refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupError {
     /// The coordinator can't take the request now (the disk is full): try again.
     CoordinatorNotAvailable,
+    /// What would have to be written is too large for an entry of the journal.
+    TooLarge,
     /// This broker is no longer the group's coordinator: find the one that is.
     NotCoordinator,
     /// A group without a name.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use klamm_machine::{At, Corrupt, Decision, Machine, Now, Pair};
+use klamm_machine::{At, Corrupt, Decision, Machine, NoRoom, Now, Pair};
 use klamm_model::{Bug, TopicId, TopicName, planted};
 
 use crate::{
@@ -193,8 +193,11 @@ impl Machine for Groups {
         }
     }
 
-    fn refuse_full(_: Reply) -> Reply {
-        Reply::Full
+    fn refuse(_: Reply, why: NoRoom) -> Reply {
+        match why {
+            NoRoom::Full => Reply::Full,
+            NoRoom::TooLarge => Reply::TooLarge,
+        }
     }
 
     fn replay(&mut self, record: &GroupRecord, at: At) {

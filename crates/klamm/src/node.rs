@@ -270,6 +270,7 @@ impl Starting<'_> {
             log: LogConfig::of_broker(&settings),
             storage_class: config.klamm_storage_class,
             producer_expiration_ms: i64::try_from(config.producer_id_expiration_ms).unwrap_or(i64::MAX),
+            request_bytes_max: config.socket_request_max_bytes,
             fetch_bytes_max: config.fetch_max_bytes,
             fetch_sessions_max: config.max_incremental_fetch_session_cache_slots,
             data_folder: self.config.data.display().to_string(),

@@ -31,4 +31,8 @@ impl Session for KafkaSession {
         };
         Call { overlaps, answer: Box::pin(answer) }
     }
+
+    fn bytes_beside(&self) -> usize {
+        self.0.bytes_beside()
+    }
 }

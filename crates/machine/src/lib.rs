@@ -7,7 +7,7 @@ mod payload;
 use bytes::Bytes;
 use klamm_model::{Epoch, Slot};
 
-pub use payload::{Corrupt, PayloadReader, PayloadWriter, SHARED_BYTES_MIN};
+pub use payload::{Corrupt, Mark, PayloadReader, PayloadWriter, SHARED_BYTES_MIN};
 
 /// What a machine may know of the moment in which it decides.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +50,15 @@ impl<R, P> Decision<R, P> {
     }
 }
 
+/// Why a record cannot be appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRoom {
+    /// The disk is full.
+    Full,
+    /// No entry takes so large a record.
+    TooLarge,
+}
+
 /// A persisted change of state.
 pub trait Record: Send + Sync + Sized + 'static {
     /// Writes the record; what it writes, [`Record::decode`] reads.
@@ -78,8 +87,8 @@ pub trait Machine: Clone + Default + Send + Sync + 'static {
     fn decide(&self, command: Self::Command, now: Now) -> Decision<Self::Record, Self::Reply>;
     /// The space that the command's record needs at most, in bytes; None if it frees space, and so is allowed on a full disk.
     fn space_bytes(command: &Self::Command) -> Option<u64>;
-    /// What a full disk makes of the answer to a command whose record it has no space for.
-    fn refuse_full(reply: Self::Reply) -> Self::Reply;
+    /// What becomes of the answer to a command whose record cannot be appended.
+    fn refuse(reply: Self::Reply, why: NoRoom) -> Self::Reply;
     /// Changes the state.
     fn replay(&mut self, record: &Self::Record, at: At);
     /// The whole state as pairs with sorted, unique keys.

@@ -82,6 +82,30 @@ impl PayloadWriter {
         self.pieces.push(bytes.clone());
     }
 
+    /// Here; for [`Self::rewind`] and [`Self::copy_out`].
+    pub fn mark(&self) -> Mark {
+        Mark { pieces: self.pieces.len(), done: self.done, arena: self.arena.len() }
+    }
+
+    /// Forgets what was written since `mark`.
+    pub fn rewind(&mut self, mark: Mark) {
+        if let Some(piece) = self.pieces.get(mark.pieces) {
+            // What stood in the arena then is the beginning of the first piece that was cut since.
+            self.arena = BytesMut::from(&piece[..mark.arena]);
+            self.pieces.truncate(mark.pieces);
+        } else {
+            self.arena.truncate(mark.arena);
+        }
+        self.done = mark.done;
+    }
+
+    /// Copies what was shared since `mark`.
+    pub fn copy_out(&mut self, mark: Mark) {
+        for piece in self.pieces[mark.pieces..].iter_mut().filter(|piece| piece.len() >= SHARED_BYTES_MIN) {
+            *piece = Bytes::copy_from_slice(piece);
+        }
+    }
+
     /// The payload.
     pub fn finish(mut self) -> Vec<Bytes> {
         self.cut();
@@ -94,6 +118,14 @@ impl PayloadWriter {
             self.pieces.push(self.arena.split().freeze());
         }
     }
+}
+
+/// A place in a payload in the making.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Mark {
+    pieces: usize,
+    done: usize,
+    arena: usize,
 }
 
 /// A payload being read.
@@ -203,5 +235,30 @@ mod tests {
         assert_eq!(input.text().as_deref(), Ok("end"));
         assert_eq!(input.finish(), Ok(()));
         assert!(input.u8().is_err());
+    }
+
+    #[test]
+    fn what_was_written_is_taken_back_or_copied_out() {
+        let large = Bytes::from(vec![2; SHARED_BYTES_MIN]);
+        let mut out = PayloadWriter::default();
+        out.u8(1);
+        out.shared(&large);
+        out.u8(3);
+        let mark = out.mark();
+        for shared in [false, true] {
+            out.u8(4);
+            (0..2).filter(|_| shared).for_each(|_| out.shared(&large));
+            out.u8(5);
+            out.rewind(mark);
+            assert_eq!(out.len(), SHARED_BYTES_MIN + 2);
+        }
+        out.u8(6);
+        out.shared(&large);
+        out.copy_out(mark);
+        out.shared(&large);
+        let pieces = out.finish();
+        assert_eq!(pieces.concat(), [&[1][..], &large, &[3, 6], &large, &large].concat());
+        let is_shared: Vec<_> = pieces.iter().map(|piece| piece.as_ptr() == large.as_ptr()).collect();
+        assert_eq!(is_shared, [false, true, false, false, true]);
     }
 }

@@ -32,6 +32,12 @@ pub trait Session: Send + 'static {
     /// Not called while an earlier call runs alone, so state which that call changed is visible here.
     fn call(&mut self, frame: Bytes) -> Call;
 
+    /// Bytes that the calls under way keep in memory beside their frames; they count as frames do
+    /// ([`Limits::in_flight_bytes_max`](crate::Limits)).
+    fn bytes_beside(&self) -> usize {
+        0
+    }
+
     /// The largest frame that is accepted now, in bytes. The server's limit holds too.
     fn frame_bytes_max(&self) -> usize {
         usize::MAX

@@ -97,6 +97,8 @@ pub enum ProduceError {
     Unreserved,
     /// The disk is full.
     Full,
+    /// No entry takes so large a batch.
+    TooLarge,
 }
 
 /// Why the log's start was not moved.
@@ -121,4 +123,6 @@ pub enum Reply {
     Done,
     /// The disk is full, and the command needs space.
     Full,
+    /// The command's record is too large for an entry.
+    TooLarge,
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
 use bytes::Bytes;
-use klamm_machine::{At, Corrupt, Decision, Machine, Now, Pair, PayloadReader};
+use klamm_machine::{At, Corrupt, Decision, Machine, NoRoom, Now, Pair, PayloadReader};
 use klamm_model::{Bug, Epoch, Offset, PartitionId, TopicId, planted};
 use klamm_records::PatchedHead;
 
@@ -175,10 +175,12 @@ impl Machine for Partitions {
         }
     }
 
-    fn refuse_full(reply: Reply) -> Reply {
-        match reply {
-            Reply::Produced(_) => Reply::Produced(Err(ProduceError::Full)),
-            _ => Reply::Full,
+    fn refuse(reply: Reply, why: NoRoom) -> Reply {
+        match (reply, why) {
+            (Reply::Produced(_), NoRoom::Full) => Reply::Produced(Err(ProduceError::Full)),
+            (Reply::Produced(_), NoRoom::TooLarge) => Reply::Produced(Err(ProduceError::TooLarge)),
+            (_, NoRoom::Full) => Reply::Full,
+            (_, NoRoom::TooLarge) => Reply::TooLarge,
         }
     }
 

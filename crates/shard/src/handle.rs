@@ -50,6 +50,8 @@ pub enum ShardError {
 
 pub(crate) struct Request<M: Machine> {
     pub(crate) commands: Vec<M::Command>,
+    /// See [`Shard::submit_shared`].
+    pub(crate) pinned_bytes: usize,
     pub(crate) ack: Ack,
     pub(crate) reply: oneshot::Sender<Vec<M::Reply>>,
 }
@@ -76,9 +78,20 @@ impl<M: Machine> Clone for Shard<M> {
 impl<M: Machine> Shard<M> {
     /// Asks for commands to be carried out together, in order, and gives their replies.
     pub async fn submit(&self, commands: Vec<M::Command>, ack: Ack) -> Result<Vec<M::Reply>, ShardError> {
+        self.submit_shared(commands, ack, 0).await
+    }
+
+    /// [`Self::submit`] of commands whose bytes are parts of a frame. Sharing them keeps `pinned_bytes` in memory; where what
+    /// is appended in the end is less than half of that, it is copied instead.
+    pub async fn submit_shared(
+        &self,
+        commands: Vec<M::Command>,
+        ack: Ack,
+        pinned_bytes: usize,
+    ) -> Result<Vec<M::Reply>, ShardError> {
         const QUEUE_WAIT: Duration = Duration::from_secs(30);
         let (reply, answer) = oneshot::channel();
-        let request = Request { commands, ack, reply };
+        let request = Request { commands, pinned_bytes, ack, reply };
         match self.queue.try_send(request) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Closed(_)) => return Err(ShardError::NotServing),

@@ -1,7 +1,7 @@
 //! Entries in flight: from decided records to an entry, and from a durable entry to its replies.
 
 use bytes::Bytes;
-use klamm_machine::{Machine, PayloadWriter, Record};
+use klamm_machine::{Machine, Mark, PayloadWriter, Record};
 use klamm_store::Key;
 use tokio::sync::oneshot;
 
@@ -57,17 +57,37 @@ impl<M: Machine> InFlight<M> {
 pub(crate) struct Draft<M: Machine> {
     payload: PayloadWriter,
     records: Vec<(M::Record, usize)>,
+    /// Where the records of the request begin that is being decided.
+    request: Mark,
 }
 
 impl<M: Machine> Draft<M> {
     pub(crate) fn with_capacity(bytes: usize) -> Self {
-        Self { payload: PayloadWriter::with_capacity(bytes), records: Vec::new() }
+        let payload = PayloadWriter::with_capacity(bytes);
+        Self { payload, records: Vec::new(), request: Mark::default() }
     }
 
-    pub(crate) fn push(&mut self, record: M::Record) {
-        let at = self.payload.len();
+    /// What is pushed from now on is of another request.
+    pub(crate) fn begin_request(&mut self) {
+        self.request = self.payload.mark();
+    }
+
+    /// Adds a record, unless it takes more than so many bytes. Gives it, and its bytes.
+    pub(crate) fn push(&mut self, record: M::Record, bytes_max: usize) -> Option<(&M::Record, usize)> {
+        let (mark, at) = (self.payload.mark(), self.payload.len());
         record.encode(&mut self.payload);
+        let bytes = self.payload.len() - at;
+        if bytes > bytes_max {
+            self.payload.rewind(mark);
+            return None;
+        }
         self.records.push((record, at));
+        self.records.last().map(|(record, _)| (record, bytes))
+    }
+
+    /// Copies what the records of the request that is being decided share with others.
+    pub(crate) fn copy_out(&mut self) {
+        self.payload.copy_out(self.request);
     }
 
     pub(crate) fn bytes(&self) -> usize {

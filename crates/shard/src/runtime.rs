@@ -19,11 +19,12 @@ use futures_util::{
     stream::FuturesOrdered,
 };
 use klamm_env::Env;
-use klamm_machine::{At, Decision, Machine, Now};
+use klamm_machine::{At, Decision, Machine, NoRoom, Now};
 use klamm_model::{BrokerId, Bug, Epoch, ShardId, Slot, planted};
 use klamm_store::{
     AppendError, Claim, Entry, EntryHash, EntryKind, Head, Header, Key, Nonce, SegmentInfo, ShardStore,
-    Written, entry::crc32c,
+    Written,
+    entry::{PAYLOAD_BYTES_MAX, crc32c},
 };
 use tokio::sync::{mpsc, watch};
 
@@ -42,6 +43,10 @@ const IN_FLIGHT_MAX: usize = 64;
 const DRAIN_MAX: usize = 256;
 /// A drain is cut into entries of about this size.
 const ENTRY_BYTES: usize = 4 << 20;
+/// A request's records share the memory that they came in if they are at least this part of it; else they are copied out.
+const PINNED_MAX: usize = 2;
+/// The largest record: with what stands before it, it is no larger than an entry may be.
+const RECORD_BYTES_MAX: usize = PAYLOAD_BYTES_MAX - ENTRY_BYTES;
 /// How long a failed background step or a failed load waits before it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -240,6 +245,8 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
         let (mut draft, mut waiting) = (Draft::with_capacity(256), Vec::new());
         for request in drained.drain(..) {
             let mut replies = Vec::with_capacity(request.commands.len());
+            let (mut full, mut bytes) = (Vec::new(), 0);
+            draft.begin_request();
             for command in request.commands {
                 let space = M::space_bytes(&command);
                 let Decision { record, reply } = self.machine.decide(command, now);
@@ -252,14 +259,28 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
                 if space.is_some_and(|bytes| bytes > room) {
                     // What comes after it may build on it: a producer's next batch, which is smaller, must not be taken.
                     room = 0;
-                    replies.push(M::refuse_full(reply));
+                    replies.push(M::refuse(reply, NoRoom::Full));
                     continue;
                 }
-                let at = At { slot: self.next.slot, epoch: self.epoch, time_ms: now.wall_ms };
-                self.machine.replay(&record, at);
-                draft.push(record);
+                if draft.bytes() >= ENTRY_BYTES {
+                    full.push(std::mem::replace(&mut draft, Draft::with_capacity(256)));
+                }
+                let Some((record, record_bytes)) = draft.push(record, RECORD_BYTES_MAX) else {
+                    replies.push(M::refuse(reply, NoRoom::TooLarge));
+                    continue;
+                };
+                let slot = Slot(self.next.slot.0 + full.len() as u64);
+                self.machine.replay(record, At { slot, epoch: self.epoch, time_ms: now.wall_ms });
+                bytes += record_bytes;
                 room = room.saturating_sub(space.unwrap_or(0));
                 replies.push(reply);
+            }
+            if bytes < request.pinned_bytes / PINNED_MAX {
+                full.iter_mut().chain([&mut draft]).for_each(Draft::copy_out);
+            }
+            // What the request filled goes first; it is answered with the last of its entries.
+            for full in full {
+                self.append_records(full, std::mem::take(&mut waiting), now.wall_ms).await;
             }
             waiting.push(Waiting { reply: request.reply, replies, ack: request.ack });
             if draft.bytes() >= ENTRY_BYTES {
@@ -281,6 +302,7 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
             return;
         }
         let (payload, placed) = draft.finish();
+        assert!(payload.iter().map(Bytes::len).sum::<usize>() <= PAYLOAD_BYTES_MAX, "drafts are cut");
         self.append(EntryKind::Records, payload, Content::Records(placed), waiting, time_ms).await;
     }
 
@@ -303,7 +325,7 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
             durable: self.durable,
             time_ms,
             payload_bytes: u32::try_from(payload.iter().map(Bytes::len).sum::<usize>())
-                .expect("drains are cut"),
+                .expect("payloads are bounded"),
             payload_crc: crc32c(payload.iter().map(|piece| &piece[..])),
         };
         self.hash = header.hash();

@@ -1,6 +1,7 @@
 //! Stories of a partition shard over the memory carrier.
 
 mod durability;
+mod entries;
 mod full;
 mod lifecycle;
 mod merging;

@@ -74,6 +74,14 @@ fn describing(run: &mut Run) {
         run.ask(row, "DescribeConfigs", .., describe(METRICS, name, Value::Null));
         run.ask(row, "DescribeConfigs", 4, describe(METRICS, name, json!(["interval.ms"])));
     }
+    let twice = |kind: i8, name: &str, keys: Value| {
+        json!({"resources": [
+        {"resourceType": kind, "resourceName": name, "configurationKeys": keys},
+        {"resourceType": kind, "resourceName": name, "configurationKeys": ["retention.bytes"]}]})
+    };
+    run.ask("a topic twice", "DescribeConfigs", .., twice(TOPIC, &topic, one.clone()));
+    run.ask("a broker twice", "DescribeConfigs", 4, twice(BROKER, "1", json!(["num.partitions"])));
+    run.ask("an unknown topic twice", "DescribeConfigs", 4, twice(TOPIC, &absent, one.clone()));
     run.ask("no resource type", "DescribeConfigs", .., describe(0, "x", one.clone()));
     run.ask("an unknown resource type", "DescribeConfigs", .., describe(99, "x", one));
     run.ask("nothing", "DescribeConfigs", .., json!({"resources": []}));

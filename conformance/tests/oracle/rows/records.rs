@@ -80,10 +80,28 @@ fn changed(at: usize, byte: u8, mend: bool) -> Value {
 }
 
 fn twice(run: &mut Run) {
-    let (topic, one) = (run.topic("twice", 1), batch(&["a", "b"]));
-    let twice =
-        json!({"name": topic, "partitionData": [{"index": 0, "records": one}, {"index": 0, "records": one}]});
-    run.ask("a partition twice", "Produce", 9, produce(-1, twice));
+    let (topic, one, other) = (run.topic("twice", 2), batch(&["a", "b"]), batch(&["c"]));
+    let id = run.id(&topic);
+    let of = |index: i32, records: &Value| json!({"index": index, "records": records});
+    let to = |partitions: &[Value]| json!({"name": topic, "topicId": id, "partitionData": partitions});
+    let both = |topics: &[Value]| json!({"acks": -1, "timeoutMs": 5000, "topicData": topics});
+    let bad = of(0, &json!([0, 1, 2]));
+    let lies = of(0, &changed(17, 0x55, false));
+    for (row, request) in [
+        ("a partition twice", both(&[to(&[of(0, &one), of(0, &other)])])),
+        ("a partition twice, with another between", both(&[to(&[of(0, &one), of(1, &other), of(0, &one)])])),
+        ("a partition twice, no batch first", both(&[to(&[bad.clone(), of(0, &one)])])),
+        ("a partition twice, a bad batch last", both(&[to(&[of(0, &one), lies])])),
+        ("an unknown partition twice", both(&[to(&[of(7, &one), of(7, &one)])])),
+        ("a topic twice", both(&[to(&[of(0, &one)]), to(&[of(1, &other)])])),
+        ("a topic twice with a partition", both(&[to(&[of(0, &one)]), to(&[of(0, &other)])])),
+    ] {
+        run.ask(row, "Produce", 12..=13, request);
+        let read = |index: i32| json!({"partition": index, "fetchOffset": 0, "partitionMaxBytes": 100_000});
+        let topics = json!([{"topic": topic, "topicId": id, "partitions": [read(0), read(1)]}]);
+        let fetch = json!({"maxWaitMs": 0, "minBytes": 1, "maxBytes": 1_000_000, "topics": topics});
+        run.ask(&format!("what is there after {row}"), "Fetch", 12, fetch);
+    }
 }
 
 fn batches(run: &mut Run) {

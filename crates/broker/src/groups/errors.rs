@@ -3,10 +3,11 @@
 use klamm_group::GroupError;
 use klamm_protocol::ErrorCode;
 
-/// Kafka's code of the same name.
+/// Kafka's code of the same name; what is too large to be written is to Kafka's coordinator an unknown error.
 pub(crate) fn code(error: GroupError) -> ErrorCode {
     match error {
         GroupError::CoordinatorNotAvailable => ErrorCode::COORDINATOR_NOT_AVAILABLE,
+        GroupError::TooLarge => ErrorCode::UNKNOWN_SERVER_ERROR,
         GroupError::NotCoordinator => ErrorCode::NOT_COORDINATOR,
         GroupError::InvalidGroupId => ErrorCode::INVALID_GROUP_ID,
         GroupError::InvalidSessionTimeout => ErrorCode::INVALID_SESSION_TIMEOUT,

@@ -1,17 +1,21 @@
 //! Produce v3-13: acks 0, 1 and all; idempotent batches. Exactly one batch a partition, checked as [`Admission`] says.
-//! v8: bad records one by one. v13: topics by id. Left out: transactions: their batches are refused; a transactional id alone means nothing.
+//! A partition that is named twice gets the last of its batches. v8: bad records one by one. v13: topics by id. Left out: transactions: their batches are refused; a transactional id alone means nothing.
 //!
 //! Everything up to the shards' queues happens in the first poll, so batches of a connection keep their order.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use futures_util::future::join_all;
+use indexmap::{IndexMap, map::Entry};
 use klamm_cluster::Topic;
 use klamm_model::{PartitionId, ShardId, StorageClass};
 use klamm_partition::{Command, Produce, Produced, Reply};
 use klamm_protocol::{
     ErrorCode, ProduceRequest, ProduceResponse, Records,
-    produce::{BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse},
+    produce::{BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceData, TopicProduceResponse},
 };
 use klamm_records::{TimestampType, single};
 use klamm_shard::{Ack, ShardError};
@@ -21,6 +25,7 @@ use crate::{
     authorizer::{Operation, Resource},
     broker::PartitionShard,
     errors,
+    inflation::Inflation,
     session::{Incoming, Stop},
 };
 
@@ -41,8 +46,10 @@ pub(crate) async fn handle<'a>(
     let acks = request.acks;
     let refused = (!(-1..=1).contains(&acks)).then_some(ErrorCode::INVALID_REQUIRED_ACKS);
     let mut groups: BTreeMap<ShardId, Group> = BTreeMap::new();
-    let mut responses = Vec::with_capacity(request.topic_data.len());
-    for data in request.topic_data {
+    let mut inflation = incoming.inflation();
+    let topics = distinct(request.topic_data);
+    let mut responses = Vec::with_capacity(topics.len());
+    for data in topics {
         let topic = incoming.topic(&data.name, data.topic_id).and_then(|topic| {
             match incoming.may(Operation::Write, Resource::Topic(topic.name.as_str())) {
                 true => Ok(topic),
@@ -54,7 +61,9 @@ pub(crate) async fn handle<'a>(
             let place = (responses.len(), partition_responses.len());
             let admitted = match (&refused, &topic) {
                 (Some(error), _) | (None, Err(error)) => Err(refuse(*error, "")),
-                (None, Ok(topic)) => admit(incoming, topic, partition.index, partition.records.as_ref()),
+                (None, Ok(topic)) => {
+                    admit(incoming, topic, partition.index, partition.records.as_ref(), &mut inflation)
+                }
             };
             let mut response = PartitionProduceResponse {
                 index: partition.index,
@@ -90,9 +99,11 @@ pub(crate) async fn handle<'a>(
     }
 
     let ack = if acks == -1 { Ack::Durable } else { Ack::Written };
-    let asked = groups
-        .into_values()
-        .map(|group| async move { (group.places, group.shard.shard.submit(group.commands, ack).await) });
+    // What is kept of the frame keeps the whole of it.
+    let pinned_bytes = incoming.frame.len() / groups.len().max(1);
+    let asked = groups.into_values().map(|group| async move {
+        (group.places, group.shard.shard.submit_shared(group.commands, ack, pinned_bytes).await)
+    });
     for (places, result) in join_all(asked).await {
         let mut results = result.map(Vec::into_iter);
         for (topic, partition, id) in places {
@@ -111,6 +122,25 @@ pub(crate) async fn handle<'a>(
     })
 }
 
+/// As in Kafka, a topic that is named twice is one, and of a partition that is named twice the last batch counts.
+fn distinct(topics: Vec<TopicProduceData<'_>>) -> Vec<TopicProduceData<'_>> {
+    let mut distinct = IndexMap::with_capacity(topics.len());
+    for mut topic in topics {
+        match distinct.entry((topic.name.clone(), topic.topic_id)) {
+            Entry::Vacant(new) => drop(new.insert(topic)),
+            Entry::Occupied(mut known) => known.get_mut().partition_data.append(&mut topic.partition_data),
+        }
+    }
+    let mut topics: Vec<_> = distinct.into_values().collect();
+    for partitions in topics.iter_mut().map(|topic| &mut topic.partition_data).filter(|all| all.len() > 1) {
+        let mut seen = HashSet::with_capacity(partitions.len());
+        partitions.reverse();
+        partitions.retain(|partition| seen.insert(partition.index));
+        partitions.reverse();
+    }
+    topics
+}
+
 type Admitted = (PartitionId, (ShardId, PartitionShard), Command);
 
 fn refuse(code: ErrorCode, why: &str) -> Refused {
@@ -127,6 +157,7 @@ fn admit(
     topic: &Arc<Topic>,
     index: i32,
     records: Option<&Records<'_>>,
+    inflation: &mut Inflation,
 ) -> Result<Admitted, Refused> {
     let broker = &incoming.broker;
     let located = broker.locate(Arc::clone(topic), index).map_err(|error| refuse(error, ""))?;
@@ -139,7 +170,7 @@ fn admit(
     if single(&records).is_ok_and(|batch| batch.header().attributes.is_transactional()) {
         return Err(refuse(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, errors::NO_TRANSACTIONS));
     }
-    let batch = admission.admit(&records)?;
+    let batch = admission.admit(&records, inflation)?;
     let command = Command::Produce(Produce {
         partition: located.id,
         batch,

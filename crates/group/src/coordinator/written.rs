@@ -9,6 +9,7 @@ fn result(reply: Option<&Reply>) -> Result<(), GroupError> {
         Some(Reply::Done | Reply::Gone(_)) => Ok(()),
         Some(Reply::Refused(error)) => Err(*error),
         Some(Reply::Full) => Err(GroupError::CoordinatorNotAvailable),
+        Some(Reply::TooLarge) => Err(GroupError::TooLarge),
         Some(Reply::Fenced) | None => Err(GroupError::NotCoordinator),
     }
 }

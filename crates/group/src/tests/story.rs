@@ -3,7 +3,7 @@
 //! Who acts is the first word (`a`, or `a@other` for a member of another group than `g`; `-` is nobody's member):
 //! `a joins [static=i knows=range,rr topics=t session=10s rebalance=60s type=consumer as=id anew v4 v9]`,
 //! `a syncs a=x,b=y`, `a assigns` (to all), `a beats`, `a leaves`, `a commits t:0=5 [gen=1 as=id retain=1s long v9]`. Without an actor: `3s`
-//! passes time; `hold` and `flow` keep the journal's answers back; `full` and `free` the disk; `fails over`;
+//! passes time; `hold` and `flow` keep the journal's answers back; `full` and `free` the disk, `large` records; `fails over`;
 //! `removes i,j` (static members), `deletes group`, `deletes t:0`, `forgets t`; `look`, `list`, `offsets`.
 //!
 //! The machine runs beside the coordinator, through the records' codec. Each request must be answered once.
@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use klamm_machine::{At, Machine, Now, PayloadReader, PayloadWriter, Record};
+use klamm_machine::{At, Machine, NoRoom, Now, PayloadReader, PayloadWriter, Record};
 use klamm_model::{Epoch, Slot, TopicId, TopicName};
 
 use crate::{
@@ -66,7 +66,8 @@ pub(super) struct Story {
     next_token: u64,
     held: VecDeque<(Ticket, Reply)>,
     hold: bool,
-    full: bool,
+    /// What becomes of records that need space.
+    no_room: Option<NoRoom>,
     log: Vec<String>,
     /// Whether each join gets an id of its own, as in real life; stories are easier to read without.
     pub(super) random: bool,
@@ -95,7 +96,7 @@ impl Story {
         let (coordinator, outputs) = Coordinator::load(epoch, config.clone(), &machine, 0);
         assert_eq!(outputs, []);
         let (actors, joins, open, held, log) = <_>::default();
-        let (hold, full, random) = (false, false, false);
+        let (hold, no_room, random) = (false, None, false);
         Self {
             coordinator,
             machine,
@@ -108,7 +109,7 @@ impl Story {
             next_token: 0,
             held,
             hold,
-            full,
+            no_room,
             log,
             random,
         }
@@ -149,12 +150,12 @@ impl Story {
 
     /// Decides and replays, through the record's codec.
     pub(super) fn decide(&mut self, command: Command) -> Reply {
-        let no_space = self.full && Groups::space_bytes(&command).is_some();
+        let no_room = self.no_room.filter(|_| Groups::space_bytes(&command).is_some());
         let wall_ms = 1_000_000 + self.now_ms as i64;
         let decision = self.machine.decide(command, Now { epoch: self.epoch, wall_ms });
         if let Some(record) = decision.record {
-            if no_space {
-                return Groups::refuse_full(decision.reply);
+            if let Some(why) = no_room {
+                return Groups::refuse(decision.reply, why);
             }
             let mut out = PayloadWriter::default();
             record.encode(&mut out);
@@ -235,8 +236,9 @@ impl Story {
                 self.hold = false;
                 self.take(Vec::new());
             }
-            ["full"] => self.full = true,
-            ["free"] => self.full = false,
+            ["full"] => self.no_room = Some(NoRoom::Full),
+            ["large"] => self.no_room = Some(NoRoom::TooLarge),
+            ["free"] => self.no_room = None,
             ["look"] => {
                 let seen = self.coordinator.look("g");
                 self.log.push(match seen {

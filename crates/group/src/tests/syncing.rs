@@ -82,6 +82,20 @@ fn a_full_disk_delays_the_assignment() {
 }
 
 #[test]
+fn an_assignment_that_is_too_large_is_refused() {
+    check(&format!(
+        "{BEGIN}
+        b syncs; large
+        a syncs a=0,b=1     => a sync TooLarge; b sync TooLarge
+        a commits t:0=1     => a offsets TooLarge
+        look; free          => PreparingRebalance 1 a-1
+        a joins; b joins    => a joined 2 range a-1[a-1 b-1]; b joined 2 range a-1[]
+        b syncs; a syncs a=0,b=1 => a got 0; b got 1
+    "
+    ));
+}
+
+#[test]
 fn those_who_never_sync_are_out() {
     // The follower heartbeats, but does not sync.
     check(&format!("{BEGIN}

@@ -31,7 +31,9 @@ impl<S: Session> Driver<S> {
             && self.outgoing.segments() <= OUTGOING_SEGMENTS_MAX;
         let bytes = match self.calls.is_empty() {
             true => usize::MAX,
-            false => limits.in_flight_bytes_max.saturating_sub(self.calls.frame_bytes()),
+            false => limits
+                .in_flight_bytes_max
+                .saturating_sub(self.calls.frame_bytes() + self.session.bytes_beside()),
         };
         let frame_bytes_max = limits.frame_bytes_max.min(self.session.frame_bytes_max());
         Room { open, bytes, frame_bytes_max }

@@ -123,6 +123,22 @@ async fn a_peer_that_takes_no_answers_is_closed() {
 }
 
 #[tokio::test]
+async fn what_calls_keep_beside_their_frames_counts() {
+    let setup = Setup::new(Limits { in_flight_bytes_max: 1 << 20, ..Limits::default() }).await;
+    let mut client = setup.client().await;
+    for (letter, second) in [(b'o', "beside"), (b'k', "behind")] {
+        let two = [frame(letter, 300, b"first"), frame(b'o', 0, second.as_bytes())].concat();
+        client.send(&two).await;
+        assert_eq!(client.text().await.unwrap(), "first");
+        assert_eq!(client.text().await.unwrap(), second);
+    }
+    let events = setup.log.events();
+    let at = |event: &str| events.iter().rposition(|had| had == event).unwrap();
+    assert!(at("call beside") < events.iter().position(|had| had == "end first").unwrap(), "{events:?}");
+    assert!(at("call behind") > at("end first"), "{events:?}");
+}
+
+#[tokio::test]
 async fn floods_are_refused() {
     let limits = Limits { connections_max: 3, connections_per_address_max: 2, ..Limits::default() };
     let setup = Setup::new(limits).await;

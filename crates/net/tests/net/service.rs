@@ -1,10 +1,13 @@
 //! A service for tests, and a client. A frame is a letter, a number of milliseconds (two bytes), and a text.
 //! `o` overlaps, `a` runs alone: both answer with their frame after that time. `n` has no answer, `c` closes,
-//! `p` panics when polled, `P` when called, `f` never ends (alone). `s` answers with `ms` segments.
+//! `p` panics when polled, `P` when called, `f` never ends (alone). `s` answers with `ms` segments. `k` overlaps and keeps a mebibyte meanwhile.
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -47,7 +50,7 @@ impl Log {
 
 pub(crate) struct Test(pub(crate) Log);
 
-pub(crate) struct TestSession(Log, usize);
+pub(crate) struct TestSession(Log, usize, Arc<AtomicUsize>);
 
 struct OnDrop(Log, String);
 
@@ -62,7 +65,7 @@ impl Service for Test {
 
     fn open(&self, ends: Ends) -> TestSession {
         assert!(ends.local.port() != 0 && ends.peer.port() != 0);
-        TestSession(self.0.clone(), usize::MAX)
+        TestSession(self.0.clone(), usize::MAX, Arc::default())
     }
 }
 
@@ -81,9 +84,11 @@ impl Session for TestSession {
         if frame[0] == b'P' {
             panic!("as the frame {name} said");
         }
-        let overlaps = matches!(frame[0], b'o' | b'n' | b's');
+        let overlaps = matches!(frame[0], b'o' | b'n' | b's' | b'k');
+        let (kept, beside) = (if frame[0] == b'k' { 1 << 20 } else { 0 }, Arc::clone(&self.2));
         let answer = async move {
             log.add(format!("start {name}"));
+            beside.fetch_add(kept, Ordering::Relaxed);
             let guard = OnDrop(log.clone(), name.clone());
             match frame[0] {
                 b'n' => return Answer::Nothing,
@@ -96,6 +101,7 @@ impl Session for TestSession {
             if ms > 0 {
                 sleep(Duration::from_millis(ms.into())).await;
             }
+            beside.fetch_sub(kept, Ordering::Relaxed);
             log.add(format!("end {name}"));
             drop(guard);
             Answer::Frame(vec![Bytes::copy_from_slice(&(frame.len() as u32).to_be_bytes()), frame])
@@ -105,6 +111,10 @@ impl Session for TestSession {
 
     fn frame_bytes_max(&self) -> usize {
         self.1
+    }
+
+    fn bytes_beside(&self) -> usize {
+        self.2.load(Ordering::Relaxed)
     }
 }
 
