@@ -61,6 +61,7 @@ impl Host {
             // The smallest: readers come to the files; the usual: to the tail.
             klamm_tail_bytes: *dice.pick(&[1 << 20, 64 << 20]),
             log_retention_check_interval_ms: *dice.pick(&[50, 300, 2000]),
+            max_incremental_fetch_session_cache_slots: *dice.pick(&[1000, 1000, 1]),
             group_min_session_timeout_ms: 100,
             group_initial_rebalance_delay_ms: *dice.pick(&[0, 0, 100]),
             ..Config::default()

@@ -35,6 +35,8 @@ pub(crate) const COUNTS: &str = "  counts: ";
 /// Counts that are no faults.
 pub(crate) const OPERATIONS: &str = "operations acknowledged";
 pub(crate) const READ: &str = "records read";
+/// How counts begin that are no faults.
+const WORK: &str = "work: ";
 /// Seeds between two words of progress.
 const PROGRESS: u64 = 100;
 
@@ -56,7 +58,7 @@ impl Sum {
         let apart = [OPERATIONS, READ, "stop in good order", SEALED, MERGED, CHECKPOINTS];
         // Which step a crash was at is told, and not counted again.
         let again = |kind: &str| kind.starts_with("broker crashes: ");
-        let fault = |kind: &str| !apart.contains(&kind) && !again(kind);
+        let fault = |kind: &str| !kind.starts_with(WORK) && !apart.contains(&kind) && !again(kind);
         let faults: u64 = self.0.iter().filter(|(kind, _)| fault(kind)).map(|(_, times)| times).sum();
         for (kind, times) in &self.0 {
             println!("  {times:>12} {kind}");

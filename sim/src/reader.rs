@@ -1,14 +1,19 @@
-//! The reader: fetches every live partition from its own position with long polling, goes back now and then, and in
-//! the end reads all of them from the start to the high watermark and compares the topics with what should be there.
+//! A reader: fetches every live partition from its own position with long polling, in a fetch session or without, and
+//! goes back now and then. In the end one of them reads all partitions from the start to the high watermark and compares
+//! the topics with what should be there.
+
+mod asking;
+mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use klamm_checker::{Event, Part, Poll};
-use klamm_protocol::{
-    ErrorCode, FetchRequest, MetadataRequest, Uuid,
-    fetch::{FetchPartition, FetchTopic},
-};
+use klamm_checker::{Event, Part, Poll, Value};
+use klamm_protocol::{ErrorCode, FetchRequest, MetadataRequest, fetch::PartitionData};
 
+use self::{
+    asking::Manner,
+    session::{Key, LeftOut, Plan, Prank, Session},
+};
 use crate::{
     Dice, Log,
     batch::values,
@@ -17,13 +22,16 @@ use crate::{
     model::{Life, Phase, Shared},
 };
 
-/// The checker's number of the reader, and of its last read.
-const CONSUMER: u32 = 0;
+/// The checker's number of the last read.
 const LAST: u32 = 1;
 /// The first version of Fetch whose answers name the log start.
 const LOG_START_SINCE: i16 = 5;
+/// How often a session's client does something odd, and how often a reader begins to use a session, or goes without.
+const PRANK_ONE_IN: u64 = 40;
+const BEGIN_ONE_IN: u64 = 10;
+const LEAVE_ONE_IN: u64 = 100;
 
-/// The reader of a run.
+/// One of a run's readers.
 pub(crate) struct Reader {
     name: String,
     address: String,
@@ -33,6 +41,11 @@ pub(crate) struct Reader {
     dice: Dice,
     client: Option<Client>,
     positions: BTreeMap<Part, Position>,
+    /// The checker's number of it.
+    consumer: u32,
+    session: Option<(Session, Manner)>,
+    /// Whether it reads everything in the end.
+    reads_all: bool,
     last: bool,
 }
 
@@ -51,7 +64,15 @@ struct Wanted {
     asked: i64,
 }
 
+/// A fetch: what it asks for, how, and in which session.
+struct Fetch {
+    wanted: Vec<Wanted>,
+    manner: Manner,
+    plan: Option<Plan>,
+}
+
 impl Reader {
+    /// The reader that reads everything in the end.
     pub(crate) fn new(
         name: String,
         address: String,
@@ -60,7 +81,25 @@ impl Reader {
         log: Log,
         dice: Dice,
     ) -> Self {
-        Self { name, address, model, net, log, dice, client: None, positions: BTreeMap::new(), last: false }
+        Self {
+            name,
+            address,
+            model,
+            net,
+            log,
+            dice,
+            client: None,
+            positions: BTreeMap::new(),
+            consumer: 0,
+            session: None,
+            reads_all: true,
+            last: false,
+        }
+    }
+
+    /// Another reader, which ends with the producers.
+    pub(crate) fn other(self, consumer: u32) -> Self {
+        Self { consumer, reads_all: false, ..self }
     }
 
     /// Until the last read is done.
@@ -76,6 +115,10 @@ impl Reader {
                 Err(lost) => {
                     self.log.note(&self.name, format_args!("lost its connection: {lost}"));
                     self.client = None;
+                    let careful = self.dice.one_in(2);
+                    if let Some((session, _)) = &mut self.session {
+                        session.reconnected(careful);
+                    }
                 }
             }
         }
@@ -84,6 +127,9 @@ impl Reader {
 
     async fn step(&mut self) -> Result<bool, Lost> {
         if !self.last && self.model.borrow().phase == Phase::Reading {
+            if !self.reads_all {
+                return Ok(true);
+            }
             self.log.note(&self.name, format_args!("reads everything"));
             self.last = true;
             self.positions.clear();
@@ -98,14 +144,14 @@ impl Reader {
             return Ok(false);
         }
         let begun = self.model.borrow().checker.events();
-        let (version, request) = self.request(&wanted);
+        let (fetch, request) = self.plan(wanted);
         let client = self.client.as_mut().expect("connected");
-        let answer = client.ask(version, &request).await?;
+        let answer = client.ask(fetch.manner.version, &request).await?;
         let response = answer.decode::<FetchRequest<'_>>()?;
-        if response.error_code != ErrorCode::NONE {
-            self.refuse(format!("a fetch: {:?}", response.error_code));
+        if !self.begins_well(&fetch, response.error_code, response.session_id) {
+            return Ok(false);
         }
-        let mut told = BTreeMap::new();
+        let mut told = BTreeMap::<Key, &PartitionData<'_>>::new();
         for topic in &response.responses {
             for partition in &topic.partitions {
                 let key = (topic.topic.to_string(), topic.topic_id, partition.partition_index);
@@ -113,17 +159,19 @@ impl Reader {
             }
         }
         let mut begin_again = Vec::new();
-        for Wanted { topic, index, part, asked } in wanted {
-            let (name, id, life) = {
+        for wanted in &fetch.wanted {
+            let Wanted { topic, index, part, asked } = *wanted;
+            let (key, name, life) = {
                 let topic = &self.model.borrow().topics[topic];
-                (topic.name.clone(), topic.id, topic.life)
+                (fetch.manner.key(topic, index), topic.name.clone(), topic.life)
             };
+            let partition = told.get(&key).copied();
+            self.note_told(&key, partition);
             if life != Life::Live {
                 continue;
             }
-            let by_id = id.and_then(|id| told.get(&(String::new(), id, index)));
-            let Some(partition) = by_id.or(told.get(&(name.clone(), Uuid::ZERO, index))) else {
-                self.refuse(format!("{part:?}: a fetch does not answer for it"));
+            let Some(partition) = partition else {
+                self.left_out(&fetch, wanted, &key, begun);
                 continue;
             };
             match partition.error_code {
@@ -131,7 +179,7 @@ impl Reader {
                 ErrorCode::NOT_LEADER_OR_FOLLOWER => continue,
                 // Its beginning went meanwhile.
                 ErrorCode::OFFSET_OUT_OF_RANGE => {
-                    begin_again.push((name.clone(), index, part, asked));
+                    begin_again.push((name, index, part, asked));
                     continue;
                 }
                 error => {
@@ -140,32 +188,95 @@ impl Reader {
                 }
             }
             let records = partition.records.as_ref().map(|records| records.in_frame(answer.frame()));
-            let records = match values(&records.unwrap_or_default(), asked) {
-                Ok(records) => records,
-                Err(what) => {
-                    self.refuse(format!("{part:?}: {what}"));
-                    continue;
+            match values(&records.unwrap_or_default(), asked) {
+                Ok(records) => {
+                    let log_start =
+                        Some(partition.log_start_offset).filter(|_| fetch.manner.tells_log_start());
+                    self.polled(wanted, begun, (partition.high_watermark, log_start), records);
                 }
-            };
-            let position = self.positions.get_mut(&part).expect("wanted");
-            position.next = records.last().map_or(asked, |(offset, _)| offset + 1);
-            position.done = self.last && position.next >= partition.high_watermark;
-            self.model.borrow_mut().tell(Event::Poll(Poll {
-                part,
-                consumer: if self.last { LAST } else { CONSUMER },
-                last: self.last,
-                begun: Some(begun),
-                asked: Some(asked),
-                high_watermark: Some(partition.high_watermark),
-                log_start: Some(partition.log_start_offset).filter(|_| version >= LOG_START_SINCE),
-                records,
-            }));
+                Err(what) => self.refuse(format!("{part:?}: {what}")),
+            }
         }
         drop(told);
         for (name, index, part, asked) in begin_again {
             self.seek_to_start(name, index, part, asked).await?;
         }
         Ok(false)
+    }
+
+    /// Whether an answer's head is as it should be, and partitions follow.
+    fn begins_well(&mut self, fetch: &Fetch, error: ErrorCode, id: i32) -> bool {
+        let result = match (&fetch.plan, &mut self.session) {
+            (Some(plan), Some((session, _))) => session.answered(plan, error, id),
+            _ if error == ErrorCode::NONE => Ok(true),
+            _ => Err(format!("a fetch: {error:?}")),
+        };
+        if fetch.plan.is_some() {
+            let kind = if error.is_ok() {
+                "work: fetches in sessions"
+            } else {
+                "work: sessions that were gone or wrong"
+            };
+            self.log.note(&self.name, format_args!("in session {id}: {error:?}"));
+            self.log.count(kind, 1);
+        }
+        result.unwrap_or_else(|what| {
+            self.refuse(what);
+            false
+        })
+    }
+
+    /// Notes in the session what the broker told of a partition.
+    fn note_told(&mut self, key: &Key, partition: Option<&PartitionData<'_>>) {
+        if let (Some(partition), Some((session, _))) = (partition, &mut self.session) {
+            let marks = (partition.high_watermark, partition.log_start_offset);
+            session.told(key, partition.error_code.is_ok().then_some(marks));
+        }
+    }
+
+    /// A partition that the answer leaves out is as it was: what that says is checked, too.
+    fn left_out(&mut self, fetch: &Fetch, wanted: &Wanted, key: &Key, begun: u64) {
+        let left_out = match (&fetch.plan, &self.session) {
+            (Some(plan), Some((session, _))) => session.left_out(plan, key),
+            _ => LeftOut::Wrong,
+        };
+        match left_out {
+            LeftOut::Unchanged((high_watermark, log_start)) => {
+                self.log.count("work: partitions that sessions left out", 1);
+                self.polled(wanted, begun, (high_watermark, Some(log_start)), Vec::new());
+            }
+            LeftOut::Unknown => {}
+            LeftOut::Wrong => self.refuse(format!("{:?}: a fetch does not answer for it", wanted.part)),
+        }
+    }
+
+    /// A partition's part of an answer.
+    fn polled(
+        &mut self,
+        wanted: &Wanted,
+        begun: u64,
+        (high_watermark, log_start): (i64, Option<i64>),
+        records: Vec<(i64, Value)>,
+    ) {
+        let Wanted { part, asked, .. } = *wanted;
+        let position = self.positions.get_mut(&part).expect("wanted");
+        position.next = records.last().map_or(asked, |(offset, _)| offset + 1);
+        position.done = self.last && position.next >= high_watermark;
+        self.model.borrow_mut().tell(Event::Poll(Poll {
+            part,
+            consumer: self.number(),
+            last: self.last,
+            begun: Some(begun),
+            asked: Some(asked),
+            high_watermark: Some(high_watermark),
+            log_start,
+            records,
+        }));
+    }
+
+    /// Its number now.
+    fn number(&self) -> u32 {
+        if self.last { LAST } else { self.consumer }
     }
 
     /// Goes on at the log start, which must lie above where it was.
@@ -178,7 +289,7 @@ impl Reader {
         match told {
             Ok(log_start) if log_start > asked => {
                 self.positions.entry(part).or_default().next = log_start;
-                let consumer = if self.last { LAST } else { CONSUMER };
+                let consumer = self.number();
                 let mut model = self.model.borrow_mut();
                 model.tell(Event::Seek { consumer, part });
                 // Old fetches do not tell where a log starts; without this what lies before it would count as unread.
@@ -222,45 +333,8 @@ impl Reader {
         }
         drop(model);
         let mut model = self.model.borrow_mut();
-        seeks.into_iter().for_each(|part| model.tell(Event::Seek { consumer: CONSUMER, part }));
+        seeks.into_iter().for_each(|part| model.tell(Event::Seek { consumer: self.consumer, part }));
         wanted
-    }
-
-    fn request(&mut self, wanted: &[Wanted]) -> (i16, FetchRequest<'static>) {
-        let model = self.model.borrow();
-        let by_name = self.dice.one_in(2) || wanted.iter().any(|w| model.topics[w.topic].id.is_none());
-        let partition_bytes_max = *self.dice.pick(&[1, 10_000, 300_000, 4_000_000]);
-        let mut topics: Vec<FetchTopic<'static>> = Vec::new();
-        let mut last = None;
-        for Wanted { topic, index, asked, .. } in wanted {
-            if last != Some(*topic) {
-                let named = &model.topics[*topic];
-                let (name, id) = if by_name { (named.name.clone(), None) } else { (String::new(), named.id) };
-                let topic_id = id.unwrap_or(Uuid::ZERO);
-                topics.push(FetchTopic { topic: name.into(), topic_id, ..Default::default() });
-                last = Some(*topic);
-            }
-            topics.last_mut().expect("pushed").partitions.push(FetchPartition {
-                partition: *index,
-                current_leader_epoch: -1,
-                fetch_offset: *asked,
-                last_fetched_epoch: -1,
-                log_start_offset: -1,
-                partition_max_bytes: partition_bytes_max,
-                ..Default::default()
-            });
-        }
-        let request = FetchRequest {
-            replica_id: -1,
-            max_wait_ms: *self.dice.pick(&[0, 50, 500]),
-            min_bytes: *self.dice.pick(&[0, 1, 1, 100_000]),
-            max_bytes: *self.dice.pick(&[1, 200_000, 10_000_000]),
-            isolation_level: self.dice.within(0..2) as i8,
-            session_epoch: -1,
-            topics,
-            ..Default::default()
-        };
-        (if by_name { *self.dice.pick(&[4, 11, 12]) } else { *self.dice.pick(&[13, 16]) }, request)
     }
 
     /// The broker's topics must be those that were acknowledged.

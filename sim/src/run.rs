@@ -184,6 +184,14 @@ impl World {
             reader.run().await;
             Ok(())
         });
+        if shape.one_in(3) {
+            let (name, address, shared, net, noted, throws) = client("watcher");
+            let watcher = Reader::new(name.clone(), address, shared, net, noted, throws).other(2);
+            sim.client(name, async move {
+                watcher.run().await;
+                Ok(())
+            });
+        }
         if shape.one_in(2) {
             let (name, address, model, net, log, dice) = client("plain");
             let plain = Plain { name: name.clone(), address, model, net, log, dice };
