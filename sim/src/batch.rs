@@ -27,7 +27,21 @@ pub(crate) struct Writer {
 /// The largest batch, below the broker's `message.max.bytes`.
 const BATCH_BYTES_MAX: u64 = 1_000_000;
 
+/// Records of a bulky batch, of about 17 bytes each.
+const BULK_COUNT: u32 = 55_000;
+
 impl Batch {
+    /// A batch of very many small records.
+    pub(crate) fn bulk(part: Part, sender: u32, first: u32, writer: Writer, time_ms: i64) -> Self {
+        let mut builder = BatchBuilder::new(Compression::of(Codec::None));
+        builder = builder.producer(writer.id, writer.epoch, writer.sequence);
+        for number in first..first + BULK_COUNT {
+            builder.push(time_ms, None, Some(&Value { writer: sender, number }.to_bytes()), &[]);
+        }
+        let bytes = builder.build().expect("the batch fits");
+        Self { values: Values { part, writer: sender, first, count: BULK_COUNT }, bytes }
+    }
+
     /// A batch of seeded size: mostly small, some larger than a journal file's half.
     pub(crate) fn make(
         part: Part,

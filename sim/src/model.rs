@@ -1,6 +1,10 @@
 //! What the clients of one broker share: the topics as they should be, the checker, and how far the run is.
 
-use std::{cell::RefCell, collections::VecDeque, rc::Rc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, VecDeque},
+    rc::Rc,
+};
 
 use klamm_checker::{Checker, Event, Part, jsonl};
 use klamm_protocol::Uuid;
@@ -47,6 +51,8 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) topics: Vec<Topic>,
+    /// How many partitions the topics have that are not the producer's; None while nobody knows whether one is there.
+    pub(crate) others: BTreeMap<String, Option<usize>>,
     pub(crate) checker: Checker,
     recent: VecDeque<Event>,
     /// Acknowledged operations: records, commits, changes of topics, joined generations.
@@ -68,6 +74,7 @@ impl Model {
         let phase = Phase::Producing;
         Rc::new(RefCell::new(Self {
             topics: Vec::new(),
+            others: BTreeMap::new(),
             checker: Checker::default(),
             recent: VecDeque::new(),
             operations: 0,
@@ -122,10 +129,15 @@ impl Model {
         partitions: u32,
         configs: Vec<(&'static str, String)>,
     ) -> usize {
-        let parts = (self.parts..self.parts + partitions).map(Part).collect();
-        self.parts += partitions;
+        let parts = self.new_parts(partitions);
         self.topics.push(Topic { name, id: None, life: Life::Creating, parts, configs });
         self.topics.len() - 1
+    }
+
+    /// Numbers for partitions.
+    pub(crate) fn new_parts(&mut self, count: u32) -> Vec<Part> {
+        self.parts += count;
+        (self.parts - count..self.parts).map(Part).collect()
     }
 
     /// Adds a partition to a topic.

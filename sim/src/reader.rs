@@ -135,7 +135,8 @@ impl Reader {
             self.positions.clear();
         }
         let wanted = self.wanted();
-        if wanted.is_empty() && self.last {
+        let settled = self.model.borrow().others.values().all(Option::is_some);
+        if wanted.is_empty() && self.last && settled {
             self.compare_topics().await?;
             return Ok(true);
         }
@@ -350,7 +351,8 @@ impl Reader {
         let expected: BTreeSet<(String, usize)> = {
             let model = self.model.borrow();
             let live = model.live().into_iter().map(|number| &model.topics[number]);
-            live.map(|topic| (topic.name.clone(), topic.parts.len())).collect()
+            let others = model.others.iter().map(|(name, count)| (name.clone(), count.unwrap_or(0)));
+            live.map(|topic| (topic.name.clone(), topic.parts.len())).chain(others).collect()
         };
         if told != expected {
             self.refuse(format!("topics and their partitions are {told:?}, not {expected:?}"));

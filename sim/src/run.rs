@@ -13,6 +13,7 @@ use crate::{
     chaos::{Chaos, Target},
     disk::SimDisk,
     env::{SimNet, WALL_START_MS},
+    ephemeral::Ephemeral,
     host::{Control, Host},
     log::Tracing,
     member::{Member, Place},
@@ -189,6 +190,14 @@ impl World {
             let watcher = Reader::new(name.clone(), address, shared, net, noted, throws).other(2);
             sim.client(name, async move {
                 watcher.run().await;
+                Ok(())
+            });
+        }
+        if shape.one_in(3) {
+            let (name, address, shared, net, noted, throws) = client("memory");
+            let ephemeral = Ephemeral::new(name.clone(), address, shared, net, noted, throws);
+            sim.client(name, async move {
+                ephemeral.run().await;
                 Ok(())
             });
         }
