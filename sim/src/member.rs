@@ -1,15 +1,18 @@
 //! A member of a consumer group (classic protocol): joins, syncs, reads what it is assigned, commits, heartbeats, leaves;
-//! again and again. At each step it may die there (its connection drops, and it comes back as somebody else, unless it
-//! is a static member), or have the broker crash there. Assignments carry the checker's numbers of partitions: they are
-//! opaque to the broker.
+//! again and again, in an eager group or in a cooperative one. At each step it may die there (its connection drops, and it comes back as somebody else, unless it
+//! is a static member), or have the broker crash there.
 
 mod calls;
+mod cooperative;
+mod sharing;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use klamm_checker::{Event, Part};
 use klamm_protocol::ErrorCode;
 
+use self::cooperative::Holding;
+pub(crate) use self::sharing::Kind;
 use crate::{
     Dice, Log,
     client::{Client, Lost},
@@ -30,6 +33,11 @@ pub(crate) struct Member {
     dice: Dice,
     id: String,
     generation: i32,
+    kind: Kind,
+    /// What it owns between generations, in a cooperative group.
+    holding: Holding,
+    /// The group does not count it in any more.
+    is_out: bool,
 }
 
 /// Why a life ends.
@@ -56,14 +64,30 @@ pub(crate) struct Place {
     pub(crate) is_static: bool,
     /// The checker's number.
     pub(crate) consumer: u32,
+    /// That of its group.
+    pub(crate) kind: Kind,
 }
 
 impl Member {
     pub(crate) fn new(place: Place, model: Shared, net: SimNet, log: Log, dice: Dice) -> Self {
-        let Place { name, address, group, is_static, consumer } = place;
+        let Place { name, address, group, is_static, consumer, kind } = place;
         let instance = is_static.then(|| name.clone());
-        let (id, generation) = (String::new(), -1);
-        Self { name, address, group, instance, consumer, model, net, log, dice, id, generation }
+        Self {
+            name,
+            address,
+            group,
+            instance,
+            consumer,
+            model,
+            net,
+            log,
+            dice,
+            id: String::new(),
+            generation: -1,
+            kind,
+            holding: Holding::default(),
+            is_out: false,
+        }
     }
 
     /// While the producer is at work.
@@ -84,13 +108,18 @@ impl Member {
                     }
                 },
             };
-            match self.life(&mut connected).await {
+            let lived = match self.kind {
+                Kind::Eager => self.life(&mut connected).await,
+                Kind::Cooperative => self.hold_on(&mut connected).await,
+            };
+            match lived {
                 Ok(()) | Err(End::Again) => client = Some(connected),
                 Err(End::Lost(lost)) => {
                     self.log.note(&self.name, format_args!("lost its connection: {lost}"))
                 }
                 Err(End::Died) => {
                     self.id.clear();
+                    self.holding = Holding::default();
                     let pause = self.dice.within(1..1500);
                     tokio::time::sleep(Duration::from_millis(pause)).await;
                 }
@@ -117,7 +146,7 @@ impl Member {
 
     /// One generation, from joining to the next rebalance.
     async fn life(&mut self, client: &mut Client) -> Result<(), End> {
-        let joined = self.join(client).await?;
+        let joined = self.join(client, &Holding::default()).await?;
         let parts = self.sync(client, joined).await?;
         let mut positions = self.committed(client, &parts).await?;
         for part in &parts {
@@ -166,9 +195,12 @@ impl Member {
     /// Errors that members live with; others no correct broker gives.
     fn refused(&mut self, what: &str, error: ErrorCode) -> End {
         match error {
-            ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::FENCED_INSTANCE_ID => self.id.clear(),
+            ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::FENCED_INSTANCE_ID => {
+                self.id.clear();
+                self.is_out = true;
+            }
+            ErrorCode::ILLEGAL_GENERATION => self.is_out = true,
             ErrorCode::REBALANCE_IN_PROGRESS
-            | ErrorCode::ILLEGAL_GENERATION
             | ErrorCode::NOT_COORDINATOR
             | ErrorCode::COORDINATOR_NOT_AVAILABLE
             | ErrorCode::COORDINATOR_LOAD_IN_PROGRESS

@@ -16,7 +16,7 @@ use crate::{
     ephemeral::Ephemeral,
     host::{Control, Host},
     log::Tracing,
-    member::{Member, Place},
+    member::{Kind, Member, Place},
     model::{Model, Phase, Shared},
     plain::Plain,
     producer::Producer,
@@ -209,11 +209,12 @@ impl World {
                 Ok(())
             });
         }
-        for at in 0..shape.within(0..5) as u32 {
+        let kinds = [(); 2].map(|()| *shape.pick(&[Kind::Eager, Kind::Cooperative]));
+        for at in 0..shape.within(0..6) as u32 {
             let (name, address, shared, net, noted, throws) = client(&format!("member{at}-"));
-            let group = format!("g{}", if at < 3 { 0 } else { 1 });
-            let place =
-                Place { name: name.clone(), address, group, is_static: shape.one_in(3), consumer: 10 + at };
+            let number = if at < 3 { 0 } else { 1 };
+            let (group, kind, is_static) = (format!("g{number}"), kinds[number], shape.one_in(3));
+            let place = Place { name: name.clone(), address, group, is_static, consumer: 10 + at, kind };
             let member = Member::new(place, shared, net, noted, throws);
             sim.client(name, async move {
                 member.run().await;

@@ -25,11 +25,17 @@ pub enum Bug {
     DropTailOnCheckpoint,
     /// Entries go before the head marker that replaces them is there.
     DeleteBeforeHead,
+    /// A fetch session takes partitions whose log start is as it was for unchanged.
+    SessionForgetsChange,
+    /// Topics in memory begin at offset 0 after a restart.
+    MemoryReusesOffsets,
+    /// What a member says when it joins again is not heard.
+    KeepSubscription,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::SkipSync,
         Self::AnswerEarly,
         Self::ForgetProducerWindow,
@@ -40,6 +46,9 @@ impl Bug {
         Self::ServePastHighWatermark,
         Self::DropTailOnCheckpoint,
         Self::DeleteBeforeHead,
+        Self::SessionForgetsChange,
+        Self::MemoryReusesOffsets,
+        Self::KeepSubscription,
     ];
 }
 

@@ -12,24 +12,19 @@ use klamm_protocol::{
     sync_group::SyncGroupRequestAssignment,
 };
 
-use super::{End, Member, Positions};
+use super::{
+    End, Member, Positions,
+    cooperative::Holding,
+    sharing::{Owned, assigned, assignment, owned, share, subscription},
+};
 use crate::{
     batch::values,
     client::{Client, Lost},
 };
 
-/// What a member learns when it has joined: the ids of all members if it leads.
+/// What a member learns when it has joined: the ids of all members and what they own, if it leads.
 pub(super) struct Joined {
-    members: Vec<String>,
-}
-
-fn to_bytes(parts: &[Part]) -> Vec<u8> {
-    parts.iter().flat_map(|part| part.0.to_be_bytes()).collect()
-}
-
-fn from_bytes(bytes: &[u8]) -> Vec<Part> {
-    let number = |bytes: &[u8]| Part(u32::from_be_bytes(bytes.try_into().expect("four each")));
-    bytes.chunks_exact(4).map(number).collect()
+    members: Vec<(String, Owned)>,
 }
 
 impl Member {
@@ -38,7 +33,10 @@ impl Member {
         self.instance.clone().unwrap_or_else(|| self.id.clone())
     }
 
-    pub(super) async fn join(&mut self, client: &mut Client) -> Result<Joined, End> {
+    pub(super) async fn join(&mut self, client: &mut Client, holding: &Holding) -> Result<Joined, End> {
+        let parts: Vec<Part> = holding.positions.keys().copied().collect();
+        let indexes = parts.iter().map(|part| self.index(*part)).collect();
+        let brought = Owned { generation: holding.generation.unwrap_or(-1), indexes };
         let request = JoinGroupRequest {
             group_id: self.group.clone().into(),
             session_timeout_ms: 700,
@@ -47,8 +45,8 @@ impl Member {
             group_instance_id: self.instance.clone().map(Into::into),
             protocol_type: "consumer".into(),
             protocols: vec![JoinGroupRequestProtocol {
-                name: "spread".into(),
-                metadata: Blob::Owned(b"any".to_vec()),
+                name: self.kind.protocol().into(),
+                metadata: Blob::Owned(subscription(&self.topic(), &brought)),
             }],
             reason: None,
         };
@@ -68,32 +66,34 @@ impl Member {
         self.id = response.member_id.to_string();
         self.generation = response.generation_id;
         let (group, member) = (self.group.clone(), self.known_as());
-        self.tell(Event::Joined { group, generation: self.generation, member, begun, owned: Vec::new() });
+        self.tell(Event::Joined { group, generation: self.generation, member, begun, owned: parts });
         let leads = response.leader == response.member_id;
-        let members = response.members.iter().filter(|_| leads).map(|one| one.member_id.to_string());
-        let joined = Joined { members: members.collect() };
+        let members = response.members.iter().filter(|_| leads).map(|one| {
+            let owned = owned(&one.metadata).ok_or_else(|| Lost::Answer("a member's metadata".to_owned()))?;
+            Ok((one.member_id.to_string(), owned))
+        });
+        let joined = Joined { members: members.collect::<Result<_, Lost>>()? };
         self.at("JoinGroup answered")?;
         Ok(joined)
     }
 
     pub(super) async fn sync(&mut self, client: &mut Client, joined: Joined) -> Result<Vec<Part>, End> {
-        let parts = self.model.borrow().topics[0].parts.clone();
-        let count = joined.members.len();
-        let share = |(at, member): (usize, &String)| {
-            let its: Vec<Part> = parts.iter().skip(at).step_by(count).copied().collect();
-            SyncGroupRequestAssignment {
-                member_id: member.clone().into(),
-                assignment: Blob::Owned(to_bytes(&its)),
-            }
-        };
+        let (topic, count) = (self.topic(), self.model.borrow().topics[0].parts.len() as i32);
+        let (ids, brought): (Vec<String>, Vec<Owned>) = joined.members.into_iter().unzip();
+        let taken = self.dice.one_in(3).then(|| self.dice.within(0..count as u64) as i32);
+        let shares = share(self.kind, &brought, count, taken);
+        let assignments = ids.into_iter().zip(shares).map(|(id, indexes)| SyncGroupRequestAssignment {
+            member_id: id.into(),
+            assignment: Blob::Owned(assignment(&topic, &indexes)),
+        });
         let request = SyncGroupRequest {
             group_id: self.group.clone().into(),
             generation_id: self.generation,
             member_id: self.id.clone().into(),
             group_instance_id: self.instance.clone().map(Into::into),
             protocol_type: Some("consumer".into()),
-            protocol_name: Some("spread".into()),
-            assignments: joined.members.iter().enumerate().map(share).collect(),
+            protocol_name: Some(self.kind.protocol().into()),
+            assignments: assignments.collect(),
         };
         self.at("before SyncGroup")?;
         client.send(5, &request).await?;
@@ -103,7 +103,11 @@ impl Member {
         if response.error_code != ErrorCode::NONE {
             return Err(self.refused("syncing", response.error_code));
         }
-        let parts = from_bytes(&response.assignment);
+        let indexes = assigned(&response.assignment).ok_or_else(|| Lost::Answer("a share".to_owned()))?;
+        let parts: Vec<Part> = {
+            let all = &self.model.borrow().topics[0].parts;
+            indexes.into_iter().map(|index| all[index as usize]).collect()
+        };
         let member = self.known_as();
         let (group, parts_told) = (self.group.clone(), parts.clone());
         self.tell(Event::Assigned { group, generation: self.generation, member, parts: parts_told });
@@ -253,6 +257,7 @@ impl Member {
         let response = answer.decode::<LeaveGroupRequest<'_>>()?;
         let error = response.members.first().map_or(response.error_code, |member| member.error_code);
         self.id.clear();
+        self.is_out = true;
         if error.is_err() { Err(self.refused("leaving", error)) } else { Ok(()) }
     }
 

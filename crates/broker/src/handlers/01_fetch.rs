@@ -5,6 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
+use klamm_model::{Bug, planted};
 use klamm_protocol::{
     ErrorCode, FetchRequest, FetchResponse, Records, Str,
     fetch::{FetchTopic, FetchableTopicResponse, PartitionData},
@@ -76,6 +77,11 @@ pub(crate) async fn handle<'a>(
             let mut outcomes = Broker::fetch(incoming, &session.partitions, &bounds).await;
             outcomes.retain(|outcome| {
                 let known = session.partitions.get(&outcome.key).and_then(|wanted| wanted.told);
+                if planted(Bug::SessionForgetsChange)
+                    && known.is_some_and(|known| known.1 == outcome.log_start)
+                {
+                    return false;
+                }
                 outcome.error.is_err()
                     || outcome.bytes > 0
                     || known != Some((outcome.high_watermark, outcome.log_start))

@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use klamm_model::{Bug, planted};
 
 use super::event::{Join, Protocol, Ticket, Token};
 use crate::{Group as HardGroup, GroupError, InstanceId, MemberId};
@@ -290,6 +291,9 @@ impl Group {
         let member = self.members.get_mut(id).expect("checked by the caller");
         member.rebalance_timeout_ms = join.rebalance_timeout_ms;
         member.session_timeout_ms = join.session_timeout_ms;
+        if planted(Bug::KeepSubscription) {
+            return;
+        }
         let before = std::mem::replace(&mut member.protocols, join.protocols.clone());
         for protocol in &join.protocols {
             *self.support.entry(Arc::clone(&protocol.name)).or_default() += 1;
