@@ -3,9 +3,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use klamm_cluster::{Command, Effect, EffectKind, OFFSETS_RESERVED};
+use klamm_cluster::{Command, Effect, EffectKind, OFFSETS_RESERVED, Reply};
 use klamm_group::{Command as GroupCommand, Request};
-use klamm_model::{PartitionId, ProducerId, ShardId, StorageClass};
+use klamm_model::{Bug, PartitionId, ProducerId, ShardId, StorageClass, planted};
 use klamm_partition::{Command as PartitionCommand, Reply as PartitionReply};
 use klamm_shard::{Ack, ShardError};
 use tokio::sync::Mutex;
@@ -69,19 +69,26 @@ impl Broker {
         unused.min(self.image.load().forgotten_below())
     }
 
-    /// Topics in memory begin again after a restart, at offsets that were never used.
+    /// Topics in memory begin again after a restart, at offsets that were never used. What a full disk does not let us
+    /// reserve is not lent: such a partition takes no records until there is space.
     async fn revive_memory(&self) -> Result<(), ShardError> {
         let image = self.image.load();
         for topic in image.topics().filter(|topic| topic.class == StorageClass::Memory) {
-            let (mut reserve, mut create) = (Vec::new(), BTreeMap::<ShardId, Vec<_>>::new());
+            let (mut reserve, mut create) = (Vec::new(), Vec::new());
             for (index, partition) in (0..).zip(&topic.partitions) {
-                let (start, end) = (partition.reserved_end, partition.reserved_end + OFFSETS_RESERVED);
+                let start = if planted(Bug::MemoryReusesOffsets) { 0 } else { partition.reserved_end };
+                let end = partition.reserved_end + OFFSETS_RESERVED;
                 let id = PartitionId { topic: topic.id, index };
                 reserve.push(Command::ReserveOffsets { partition: id, end });
-                create.entry(partition.shard).or_default().push((index, start, end));
+                create.push((partition.shard, (index, start, end)));
             }
-            self.cluster.submit(reserve, Ack::Durable).await?;
-            for (shard, partitions) in create {
+            let mut by_shard = BTreeMap::<ShardId, Vec<_>>::new();
+            let replies = self.cluster.submit(reserve, Ack::Durable).await?;
+            for (reply, (shard, (index, start, end))) in replies.into_iter().zip(create) {
+                let end = if reply == Reply::Full { start } else { end };
+                by_shard.entry(shard).or_default().push((index, start, end));
+            }
+            for (shard, partitions) in by_shard {
                 let shard = self.shards.get(&shard).ok_or(ShardError::NotServing)?;
                 // Whoever had an id before the restart may have been forgotten by it.
                 let forgotten_below = image.next_producer_id();
@@ -92,10 +99,17 @@ impl Broker {
         Ok(())
     }
 
-    /// Reserves more offsets of a partition in memory: durably in shard 0 first.
-    pub(crate) async fn reserve_offsets(&self, id: PartitionId, end: i64) -> Result<(), ShardError> {
-        let Some(shard) = self.image.load().shard_of(id) else { return Ok(()) };
-        self.cluster.ask(Command::ReserveOffsets { partition: id, end }).await?;
+    /// Reserves more offsets of a partition in memory, another block: durably in shard 0 first.
+    pub(crate) async fn reserve_offsets(&self, id: PartitionId) -> Result<(), ShardError> {
+        let known = self.image.load().topic(id.topic).and_then(|topic| {
+            let partition = topic.partitions.get(usize::try_from(id.index).ok()?)?;
+            Some((partition.shard, partition.reserved_end + OFFSETS_RESERVED))
+        });
+        let Some((shard, end)) = known else { return Ok(()) };
+        if self.cluster.ask(Command::ReserveOffsets { partition: id, end }).await? == Reply::Full {
+            tracing::warn!(partition = %id, "the disk is full: offsets were not reserved");
+            return Ok(());
+        }
         let shard = self.shards.get(&shard).ok_or(ShardError::NotServing)?;
         shard.shard.ask(PartitionCommand::Reserve { partition: id, end }).await.map(drop)
     }

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use indexmap::{IndexMap, map::Entry};
 use klamm_cluster::Topic;
 use klamm_model::{PartitionId, ShardId, StorageClass};
-use klamm_partition::{Command, Produce, Produced, Reply};
+use klamm_partition::{Command, Produce, ProduceError, Produced, Reply};
 use klamm_protocol::{
     ErrorCode, ProduceRequest, ProduceResponse, Records,
     produce::{BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceData, TopicProduceResponse},
@@ -196,6 +196,10 @@ fn settle(
             reserve_ahead(incoming, id, produced);
         }
         Ok(Some(Reply::Produced(Err(error)))) => {
+            if error == ProduceError::Unreserved {
+                // An earlier try found no space.
+                reserve(incoming, id);
+            }
             let (error_code, why) = errors::of_produce(error);
             response.error_code = error_code;
             response.error_message = Some(why.into());
@@ -218,10 +222,14 @@ fn reserve_ahead(incoming: &Incoming, id: PartitionId, produced: Produced) {
     debug_assert!(
         incoming.broker.image.load().topic(id.topic).is_none_or(|t| t.class == StorageClass::Memory)
     );
+    reserve(incoming, id);
+}
+
+/// Reserves in the background.
+fn reserve(incoming: &Incoming, id: PartitionId) {
     let broker = Arc::clone(&incoming.broker);
-    let end = produced.reserved_end + klamm_cluster::OFFSETS_RESERVED;
     tokio::spawn(async move {
-        if let Err(error) = broker.reserve_offsets(id, end).await {
+        if let Err(error) = broker.reserve_offsets(id).await {
             tracing::warn!(partition = %id, %error, "offsets were not reserved");
         }
     });
