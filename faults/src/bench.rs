@@ -18,6 +18,10 @@ use crate::stop::Stop;
 pub(crate) struct Bench {
     pub(crate) binary: PathBuf,
     pub(crate) python: PathBuf,
+    /// The bug that is planted in the brokers.
+    pub(crate) bug: Option<&'static str>,
+    /// No round has more faults.
+    pub(crate) at_once_max: u32,
     dice: ChaCha8Rng,
 }
 
@@ -33,7 +37,7 @@ impl Bench {
             )
         })?;
         let dice = ChaCha8Rng::seed_from_u64(seed);
-        Ok(Self { binary, python: python()?, dice })
+        Ok(Self { binary, python: python()?, bug: None, at_once_max: u32::MAX, dice })
     }
 
     /// A number of a range.

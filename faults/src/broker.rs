@@ -12,7 +12,11 @@ use std::{
 
 use klamm_testing::{Process, Signal, command};
 
-use crate::stop::{Stop, wait_for};
+use crate::{
+    bench::Bench,
+    planted,
+    stop::{Stop, wait_for},
+};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// Small, so that files are sealed and checkpoints made all the time.
@@ -21,6 +25,8 @@ const SETTINGS: [&str; 1] = ["klamm.journal.file.bytes=1MiB"];
 /// A broker; it may run or not.
 pub(crate) struct Broker {
     binary: PathBuf,
+    /// A bug that is planted in it.
+    pub(crate) bug: Option<&'static str>,
     data: PathBuf,
     log: PathBuf,
     address: String,
@@ -37,11 +43,11 @@ pub(crate) enum Started {
 
 impl Broker {
     /// A broker that does not run yet. Its log goes to the file `log`.
-    pub(crate) fn new(binary: &Path, data: &Path, log: &Path) -> Result<Self, Stop> {
+    pub(crate) fn new(bench: &Bench, data: &Path, log: &Path) -> Result<Self, Stop> {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let address = port.map_err(|error| Stop::wrong(format!("no free port: {error}")))?.to_string();
-        let (binary, data, log) = (binary.to_owned(), data.to_owned(), log.to_owned());
-        Ok(Self { binary, data, log, address, child: None })
+        let (binary, data, log) = (bench.binary.clone(), data.to_owned(), log.to_owned());
+        Ok(Self { binary, bug: None, data, log, address, child: None })
     }
 
     /// Where clients reach it, in all its lives.
@@ -63,6 +69,7 @@ impl Broker {
         let mut command = command(words.next().expect("there is the binary"));
         command.args(words).arg("serve").args(["--listen", &self.address]).arg("--data").arg(&self.data);
         command.args(SETTINGS.iter().flat_map(|setting| ["--set", setting]));
+        command.envs(self.bug.map(|bug| (planted::VARIABLE, bug)));
         self.child = Some(Process::spawn(command.stderr(log)).map_err(Stop::io("run", &self.binary))?);
         Ok(())
     }
@@ -106,6 +113,11 @@ impl Broker {
         self.child = None;
     }
 
+    /// Its process. It runs.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) -> Result<(), Stop> {
         let child = self.child.as_ref().expect("it runs");
@@ -130,6 +142,6 @@ impl Broker {
     /// A broken promise of this broker, with the end of its log.
     pub(crate) fn wrong(&self, what: &str) -> Stop {
         let log = self.log_since(self.log_end().saturating_sub(4000));
-        Stop::wrong(format!("klamm {what}; the end of its log:\n{log}"))
+        Stop::Broken(format!("klamm {what}; the end of its log:\n{log}"))
     }
 }

@@ -9,6 +9,7 @@ mod bench;
 mod broker;
 mod folder;
 mod load;
+mod planted;
 mod report;
 mod rows;
 mod stop;
@@ -53,6 +54,9 @@ struct Cli {
     /// Flipped bytes and torn ends.
     #[arg(long, value_name = "N")]
     damages: Option<u32>,
+    /// Looks for the bugs that are planted in a build of the broker with its feature `planted`, or for one of them.
+    #[arg(long, value_name = "BUG", num_args = 0..=1, default_missing_value = "all")]
+    planted: Option<String>,
     /// The broker; by default KLAMM_BIN, or `klamm` beside this program.
     #[arg(long, value_name = "PATH")]
     binary: Option<PathBuf>,
@@ -81,6 +85,7 @@ fn main() -> ExitCode {
     let mut report = Report::default();
     let bench = Bench::new(cli.binary.clone(), cli.seed);
     match bench {
+        Ok(mut bench) if let Some(only) = &cli.planted => return planted::hunt(&mut bench, only),
         Ok(mut bench) => run(&mut bench, cli.counts(), &mut report),
         Err(why) => {
             for (row, _) in ROWS.iter().zip(cli.counts()).filter(|(_, count)| *count > 0) {

@@ -39,17 +39,22 @@ fn rounds(
 ) -> Result<(), Stop> {
     let mut done = 0;
     while done < count {
-        let now = at_once.min(count - done);
+        let now = at_once.min(bench.at_once_max).min(count - done);
         let folder = Folder::new()?;
         round(bench, now, &folder, counts).map_err(|why| match why {
-            Stop::Wrong(what) => match folder.keep_logs() {
-                Some(kept) => Stop::Wrong(format!("{what}\nlogs: {}", kept.display())),
-                None => Stop::Wrong(what),
-            },
+            Stop::Wrong(what) => Stop::Wrong(with_logs(&folder, what)),
+            Stop::Broken(what) => Stop::Broken(with_logs(&folder, what)),
             other => other,
         })?;
         done += now;
         println!("  {done} of {count}: {} acknowledged, {} read back", counts.acked, counts.read);
     }
     Ok(())
+}
+
+fn with_logs(folder: &Folder, what: String) -> String {
+    match folder.keep_logs() {
+        Some(kept) => format!("{what}\nlogs: {}", kept.display()),
+        None => what,
+    }
 }

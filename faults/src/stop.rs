@@ -17,7 +17,10 @@ pub(crate) enum Stop {
     /// The machine lacks what the fault needs: the row is skipped.
     #[error("{0}")]
     Missing(String),
-    /// The broker broke a promise, or the load could not run.
+    /// The broker broke a promise.
+    #[error("{0}")]
+    Broken(String),
+    /// The load, or what this program itself does, went wrong.
     #[error("{0}")]
     Wrong(String),
     /// SIGINT or SIGTERM.
@@ -34,6 +37,7 @@ impl Stop {
     pub(crate) fn again(&self) -> Self {
         match self {
             Self::Missing(what) => Self::Missing(what.clone()),
+            Self::Broken(what) => Self::Broken(what.clone()),
             Self::Wrong(what) => Self::Wrong(what.clone()),
             Self::Signal => Self::Signal,
         }

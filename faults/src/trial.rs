@@ -54,7 +54,7 @@ impl<'a> Trial<'a> {
         data: &std::path::Path,
         counts: &'a mut Counts,
     ) -> Result<Self, Stop> {
-        let mut broker = Broker::new(&bench.binary, data, &folder.path().join("klamm.log"))?;
+        let mut broker = Broker::new(bench, data, &folder.path().join("klamm.log"))?;
         broker.start()?;
         let load = Load::start(&bench.python, broker.address(), PACE, &folder.path().join("load.log"))?;
         let mut trial = Self {
@@ -68,7 +68,17 @@ impl<'a> Trial<'a> {
         };
         // Python and its first connection take their time; it is no fault's.
         trial.acknowledged(Duration::from_secs(30))?;
+        if bench.bug.is_some() {
+            trial.kill()?;
+            trial.broker.bug = bench.bug;
+            trial.restart()?;
+        }
         Ok(trial)
+    }
+
+    /// Whether the load writes no more.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused
     }
 
     fn tell(&mut self, mut event: Event) {

@@ -8,10 +8,7 @@ use crate::many::{end, start};
 
 /// Plants a bug in this process, by its name.
 pub(crate) fn plant(name: &str) {
-    match Bug::ALL.iter().find(|bug| format!("{bug:?}") == name) {
-        Some(bug) => put(*bug),
-        None => panic!("no bug is called {name}; they are {:?}", Bug::ALL),
-    }
+    put(Bug::named(name).unwrap_or_else(|why| panic!("{why}")));
 }
 
 /// Looks for all bugs, or one.

@@ -14,6 +14,10 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const DISK_THREADS_MAX: usize = 64;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "planted")]
+    if let Err(why) = plant() {
+        return Stop::failed(why).print();
+    }
     let invocation = match cli::parse(std::env::args_os()) {
         Ok(invocation) => invocation,
         Err(stop) => return stop.print(),
@@ -32,4 +36,12 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(stop) => stop.print(),
     }
+}
+
+/// Puts the bug into this process that the environment names.
+#[cfg(feature = "planted")]
+fn plant() -> Result<(), String> {
+    let Some(name) = std::env::var_os("PLANTED_BUG") else { return Ok(()) };
+    klamm_model::plant(klamm_model::Bug::named(&name.to_string_lossy())?);
+    Ok(())
 }

@@ -50,6 +50,12 @@ impl Bug {
         Self::MemoryReusesOffsets,
         Self::KeepSubscription,
     ];
+
+    /// The bug of that name; the error says which there are.
+    pub fn named(name: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|bug| format!("{bug:?}") == name);
+        found.ok_or_else(|| format!("no planted bug is called {name}; they are {:?}", Self::ALL))
+    }
 }
 
 #[cfg(feature = "planted")]

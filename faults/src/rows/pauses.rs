@@ -35,7 +35,7 @@ pub(super) fn run(bench: &mut Bench, count: u32, counts: &mut Counts) -> Result<
 }
 
 fn rival(bench: &Bench, folder: &Folder, trial: &Trial) -> Result<(), Stop> {
-    let mut rival = Broker::new(&bench.binary, trial.broker.data(), &folder.path().join("rival.log"))?;
+    let mut rival = Broker::new(bench, trial.broker.data(), &folder.path().join("rival.log"))?;
     rival.launch(&[])?;
     match rival.wait()? {
         Started::Ended(status) if !status.success() && status.code().is_some() => Ok(()),
