@@ -1,5 +1,6 @@
 //! Project tasks as functions, so that tests can call them too.
 
+pub mod coverage;
 pub mod emit;
 pub mod layers;
 pub mod parse;

@@ -1,5 +1,6 @@
 //! Project tasks. `cargo run -p xtask -- protocol [--check]` writes (or compares) the generated protocol code;
-//! `… layers` checks that imports point down only.
+//! `… layers` checks that imports point down only; `… coverage [SEEDS]` says which of the recovery code the simulator's
+//! seeds (200) and bit flips reach.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,7 +11,11 @@ fn main() -> ExitCode {
         ["protocol"] => xtask::protocol::write(root()),
         ["protocol", "--check"] => xtask::protocol::check(root()),
         ["layers"] => xtask::layers::run(root()),
-        _ => Err("usage: cargo run -p xtask -- (protocol [--check] | layers)".to_owned()),
+        ["coverage"] => xtask::coverage::run(root(), 200),
+        ["coverage", seeds] if seeds.parse::<u64>().is_ok_and(|seeds| seeds > 0) => {
+            xtask::coverage::run(root(), seeds.parse().expect("just tried"))
+        }
+        _ => Err("usage: cargo run -p xtask -- (protocol [--check] | layers | coverage [SEEDS])".to_owned()),
     };
     match result {
         Ok(said) => {
