@@ -1,6 +1,8 @@
-//! A shard's folder with any bytes in it. What opens must be readable, take an owner, and open again with what it took.
+//! A shard's folder with any bytes in it. What opens must be readable, take an owner, merge its segments without losing any
+//! of them, and open again with what it took.
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{
         Arc,
@@ -8,9 +10,10 @@ use std::{
     },
 };
 
+use bytes::Bytes;
 use klamm_env::Disk;
-use klamm_model::{Epoch, ShardId, Slot};
-use klamm_store::{Claim, Nonce, ShardStore, acquire};
+use klamm_model::{Epoch, Offset, PartitionId, ShardId, Slot};
+use klamm_store::{Claim, Merge, Nonce, SegmentInfo, ShardStore, acquire, flatten};
 use klamm_store_file::{FileStore, Opened, Options};
 
 use crate::{disk::MemoryDisk, mend};
@@ -76,6 +79,9 @@ async fn recover(disk: Arc<MemoryDisk>, honest: bool) -> Option<Found> {
     let tail = journal.tail().await;
     let found = read(&opened.store).await;
     let owned = if tail.is_ok() { acquire(&**journal, claim()).await.ok() } else { None };
+    if owned.is_some() {
+        merge(&opened.store).await;
+    }
     opened.files.close().await;
     if let Some(owned) = owned {
         let again = open(&disk, &fatal).await.expect("what opened opens again");
@@ -118,6 +124,48 @@ async fn read(store: &ShardStore) -> Found {
     }
     found
 }
+
+/// Merges all segments that the journal has let go of into one, which must have all of their batches.
+async fn merge(store: &ShardStore) -> Option<()> {
+    let head = store.journal.head().await.ok()??.slot;
+    let mut inputs = store.segments.list().await.ok()?;
+    inputs.retain(|info| info.slots.end <= head);
+    let mut keep = BTreeMap::new();
+    for extent in inputs.iter().flat_map(|info| &info.extents) {
+        let from = keep.entry(extent.partition).or_insert(extent.base_offset);
+        *from = extent.base_offset.min(*from);
+    }
+    let before = batches(store, &inputs).await;
+    let inputs: Vec<_> = inputs.into_iter().map(|info| info.id).collect();
+    let asked = Merge { inputs, keep, check: |_, _| true };
+    let merged = if asked.inputs.is_empty() { None } else { store.segments.merge(&asked).await.ok()? };
+    if let Some(merged) = &merged {
+        assert_eq!(merged.id, asked.output());
+        let after = batches(store, std::slice::from_ref(merged)).await;
+        assert!(before == after, "what is merged is there as it was");
+    }
+    Some(())
+}
+
+/// All batches of segments, if all can be read: what they say of themselves, and their bytes.
+async fn batches(store: &ShardStore, segments: &[SegmentInfo]) -> Option<Vec<(Held, Bytes)>> {
+    let mut all = Vec::new();
+    for (info, extent) in
+        segments.iter().flat_map(|info| info.extents.iter().map(move |extent| (info, extent)))
+    {
+        let batches = store.segments.index(info.id, extent).await.ok()?;
+        let values = store.segments.read(&batches).await.ok()?;
+        all.extend(batches.iter().zip(values).map(|(batch, value)| {
+            let held = (extent.partition, batch.base_offset, batch.last_offset, batch.max_timestamp);
+            (held, flatten(value))
+        }));
+    }
+    all.sort();
+    Some(all)
+}
+
+/// Partition, offsets and time of a batch.
+type Held = (PartitionId, Offset, Offset, i64);
 
 /// The files twice over, those made in advance, and the caches.
 pub(crate) fn allowed(input: usize) -> usize {
