@@ -56,8 +56,9 @@ impl Host {
             listen: "0.0.0.0:9092".to_owned(),
             data: "/data".into(),
             auto_create_topics_enable: false,
-            // Small, so that files are sealed and merged; some batches are larger than one.
-            klamm_journal_file_bytes: *dice.pick(&[128 << 10, 256 << 10, 1 << 20]),
+            // Small, so that files are sealed and merged; some batches are larger than one. The smallest, so that the
+            // metadata and the groups come to checkpoints.
+            klamm_journal_file_bytes: *dice.pick(&[4 << 10, 128 << 10, 256 << 10, 1 << 20]),
             // The smallest: readers come to the files; the usual: to the tail.
             klamm_tail_bytes: *dice.pick(&[1 << 20, 64 << 20]),
             log_retention_check_interval_ms: *dice.pick(&[50, 300, 2000]),
