@@ -1,12 +1,14 @@
-//! Coverage: which regions of the recovery code no seed of the simulator reaches. The simulator is built with rustc's
-//! instrumentation into a folder of its own, run, and asked; LLVM's tools of rustc's version read what it wrote.
+//! Coverage: what of the recovery code the simulator's seeds reach. The simulator is built with rustc's instrumentation
+//! into a folder of its own and run; LLVM's tools of rustc's version read what it wrote.
 #![allow(
     clippy::disallowed_methods,
     reason = "a tool beside the broker: it runs programs and reads source files"
 )]
 
 use std::{
+    collections::BTreeMap,
     env, fs,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -57,10 +59,10 @@ pub fn run(root: &Path, seeds: u64) -> Result<String, String> {
     let tools = Tools::find()?;
     let target =
         env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from).join("coverage");
+    let (sim, profiles) = (target.join("debug/sim"), target.join("profiles"));
     let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // Some optimisation: it takes longer to build, and the seeds less than half.
     build.env("RUSTFLAGS", "-Cinstrument-coverage").env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
-    let (sim, profiles) = (target.join("debug/sim"), target.join("profiles"));
     // Macros and build scripts are programs, too, and write their own.
     build.env("LLVM_PROFILE_FILE", profiles.join("build-%4m.profraw"));
     done(build.current_dir(root).args(["build", "-p", "klamm-sim", "--target-dir"]).arg(&target))?;
@@ -70,14 +72,7 @@ pub fn run(root: &Path, seeds: u64) -> Result<String, String> {
     let raw = profiles.join("%4m.profraw");
     done(Command::new(&sim).env("LLVM_PROFILE_FILE", &raw).args(["--seeds", &seeds.to_string()]))?;
     done(Command::new(&sim).env("LLVM_PROFILE_FILE", &raw).arg("rot"))?;
-    let merged = profiles.join("all.profdata");
-    done(Command::new(tools.profdata).args(["merge", "-sparse", "-o"]).arg(&merged).arg(&profiles))?;
-    let mut export = Command::new(tools.cov);
-    export.args(["export", "-skip-functions", "-instr-profile"]).arg(&merged).arg(&sim);
-    let json = done(export.args(RECOVERY.iter().map(|(folder, _)| root.join(folder))))?;
-    let all = serde_json::from_slice(&json).map_err(|error| format!("llvm-cov's answer: {error}"))?;
-    let files: Result<Vec<_>, String> = recovery().map(|path| FileCoverage::of(root, path, &all)).collect();
-    Ok(report(seeds, &files?))
+    Ok(report(seeds, &tools.coverage(root, &profiles, &sim)?))
 }
 
 fn recovery() -> impl Iterator<Item = String> {
@@ -132,6 +127,17 @@ impl Tools {
         };
         Ok(Self { profdata: find("llvm-profdata")?, cov: find("llvm-cov")? })
     }
+
+    /// What a program reached that wrote profiles into a folder.
+    fn coverage(&self, root: &Path, profiles: &Path, program: &Path) -> Result<Vec<FileCoverage>, String> {
+        let merged = profiles.with_extension("profdata");
+        done(Command::new(&self.profdata).args(["merge", "-sparse", "-o"]).arg(&merged).arg(profiles))?;
+        let mut export = Command::new(&self.cov);
+        export.args(["export", "-skip-functions", "-instr-profile"]).arg(&merged).arg(program);
+        let json = done(export.args(RECOVERY.iter().map(|(folder, _)| root.join(folder))))?;
+        let all = serde_json::from_slice(&json).map_err(|error| format!("llvm-cov's answer: {error}"))?;
+        recovery().map(|path| FileCoverage::of(root, path, &all)).collect()
+    }
 }
 
 /// What was reached of a file.
@@ -141,9 +147,9 @@ struct FileCoverage {
     /// Reached, and all.
     regions: (u64, u64),
     lines: (u64, u64),
-    /// Regions that were not reached: line and text. The `?` of an error that never came are only counted.
-    missed: Vec<(usize, String)>,
-    errors_missed: usize,
+    /// Lines with a region that was not reached, and the first of such regions. The `?` of an error that never came
+    /// is none.
+    missed: BTreeMap<usize, String>,
 }
 
 impl FileCoverage {
@@ -162,8 +168,7 @@ impl FileCoverage {
             let number = |name: &str| file["summary"][what][name].as_u64().unwrap_or(0);
             (number("covered"), number("count"))
         };
-        let (mut missed, mut errors_missed) = (Vec::new(), 0);
-        let lines: Vec<&str> = text.lines().collect();
+        let (mut missed, lines) = (BTreeMap::new(), text.lines().collect::<Vec<_>>());
         let segments = file["segments"].as_array().map_or(&[][..], Vec::as_slice);
         for (segment, next) in segments.iter().zip(segments.iter().skip(1)) {
             // Line, column, count, has a count, is a region's begin, is a gap.
@@ -176,20 +181,31 @@ impl FileCoverage {
             let to = if place(next, 0) == line { place(next, 1) } else { usize::MAX };
             let chars = lines.get(line).into_iter().flat_map(|line| line.chars());
             let text: String = chars.skip(from).take(to - from).collect();
-            if text == "?" {
-                errors_missed += 1;
-            } else {
-                missed.push((line + 1, text));
+            if text != "?" {
+                missed.entry(line + 1).or_insert(text);
             }
         }
-        Self { path, regions: of("regions"), lines: of("lines"), missed, errors_missed }
+        Self { path, regions: of("regions"), lines: of("lines"), missed }
+    }
+
+    /// The lines that were not reached, neighbours together, with the first one's text.
+    fn places(&self) -> Vec<(RangeInclusive<usize>, &str)> {
+        let mut places: Vec<(RangeInclusive<usize>, &str)> = Vec::new();
+        for (line, text) in &self.missed {
+            match places.last_mut() {
+                // A line between them has nothing of its own, such as a brace.
+                Some((place, _)) if *line <= place.end() + 2 => *place = *place.start()..=*line,
+                _ => places.push((*line..=*line, text.trim())),
+            }
+        }
+        places
     }
 }
 
-/// A table, and below it every region that was not reached.
+/// A table, and below it what was not reached.
 fn report(seeds: u64, files: &[FileCoverage]) -> String {
     let mut said = format!(
-        "{seeds} seeds and sim rot\n\n| file | regions reached | lines reached | errors passed on that never came |\n|---|---|---|---|\n"
+        "{seeds} seeds and sim rot\n\n| file | regions reached | lines reached | places that were not |\n|---|---|---|---|\n"
     );
     let part = |(reached, all): (u64, u64)| format!("{reached} of {all} ({} %)", reached * 100 / all.max(1));
     let sum = |which: fn(&FileCoverage) -> (u64, u64)| {
@@ -197,15 +213,16 @@ fn report(seeds: u64, files: &[FileCoverage]) -> String {
     };
     for file in files {
         let path = file.path.replacen("crates/", "", 1).replacen("src/", "", 1);
-        let (regions, lines) = (part(file.regions), part(file.lines));
-        said += &format!("| {path} | {regions} | {lines} | {} |\n", file.errors_missed);
+        let (regions, lines, places) = (part(file.regions), part(file.lines), file.places().len());
+        said += &format!("| {path} | {regions} | {lines} | {places} |\n");
     }
-    let errors: usize = files.iter().map(|file| file.errors_missed).sum();
     let (regions, lines) = (part(sum(|file| file.regions)), part(sum(|file| file.lines)));
-    said += &format!("| all | {regions} | {lines} | {errors} |\n\nNot reached:\n");
+    let places: usize = files.iter().map(|file| file.places().len()).sum();
+    said += &format!("| all | {regions} | {lines} | {places} |\n\nNot reached:\n");
     for file in files {
-        for (line, text) in &file.missed {
-            said += &format!("{}:{line}: {}\n", file.path, text.trim());
+        for (place, text) in file.places() {
+            let to = if place.end() > place.start() { format!("-{}", place.end()) } else { String::new() };
+            said += &format!("{}:{}{to}: {text}\n", file.path, place.start());
         }
     }
     said
@@ -227,8 +244,8 @@ mod tests {
             ],
         });
         let told = FileCoverage::from("crates/a/src/b.rs".to_owned(), &file, text);
-        assert_eq!(told.missed, [(3, "cut()".to_owned())].map(|(line, text)| (line, text)));
-        assert_eq!((told.errors_missed, told.regions), (1, (2, 4)));
+        assert_eq!(told.missed, BTreeMap::from([(3, "cut()".to_owned())]));
+        assert_eq!(told.regions, (2, 4));
         let said = report(9, &[told]);
         assert!(said.contains("| a/b.rs | 2 of 4 (50 %) | 4 of 4 (100 %) | 1 |"), "{said}");
         assert!(said.ends_with("crates/a/src/b.rs:3: cut()\n"), "{said}");

@@ -1,6 +1,6 @@
 //! Project tasks. `cargo run -p xtask -- protocol [--check]` writes (or compares) the generated protocol code;
-//! `… layers` checks that imports point down only; `… coverage [SEEDS]` says which of the recovery code the simulator's
-//! seeds (200) and bit flips reach.
+//! `… layers` checks that imports point down only; `… coverage [SEEDS]` says what of the recovery code the simulator's
+//! seeds (200 unless told) reach.
 
 use std::path::Path;
 use std::process::ExitCode;
