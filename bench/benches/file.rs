@@ -55,7 +55,7 @@ fn open() -> Store {
     let opened = runtime
         .block_on(async {
             let options = Options { file_bytes: 64 << 20, ..Options::default() };
-            FileStore::open(Arc::new(OsDisk), temp.path(), SHARD, options, fatal).await
+            FileStore::open(Arc::new(OsDisk::default()), temp.path(), SHARD, options, fatal).await
         })
         .unwrap();
     Store { opened, runtime, _temp: temp }

@@ -7,6 +7,8 @@ mod busy;
 mod clock;
 mod disk;
 mod entropy;
+mod folders;
+mod limits;
 mod net;
 mod os_disk;
 mod os_net;
@@ -18,6 +20,7 @@ pub use busy::busy;
 pub use clock::{Clock, OsClock};
 pub use disk::{Disk, File, FolderLock, OpenMode, Space};
 pub use entropy::{Entropy, OsEntropy};
+pub use limits::raise_open_files;
 pub use net::{Connection, Listener, Net};
 pub use os_disk::OsDisk;
 pub use os_net::OsNet;
@@ -41,7 +44,7 @@ impl Env {
         Self {
             clock: Arc::new(OsClock::new()),
             entropy: Arc::new(OsEntropy),
-            disk: Arc::new(OsDisk),
+            disk: Arc::new(OsDisk::default()),
             net: Arc::new(OsNet),
         }
     }

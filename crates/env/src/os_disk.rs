@@ -12,11 +12,13 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use rustix::fs::{Advice, FallocateFlags, FlockOperation, OFlags};
 
-use crate::{Blocks, Disk, File, FolderLock, OpenMode, Space};
+use crate::{Blocks, Disk, File, FolderLock, OpenMode, Space, folders::Folders};
 
 /// Files and folders of the operating system.
-#[derive(Debug)]
-pub struct OsDisk;
+#[derive(Debug, Default)]
+pub struct OsDisk {
+    folders: Folders,
+}
 
 /// The kernel's limit on slices in one call.
 const SLICES_MAX: usize = 1024;
@@ -51,10 +53,6 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    fs::File::open(folder)?.sync_all()
-}
-
 /// Where the last data ends, by the file system's own map of holes (reserved space that was never written is one).
 fn data_end(file: &fs::File) -> io::Result<u64> {
     use rustix::{fs::SeekFrom, io::Errno};
@@ -77,33 +75,34 @@ fn parent(path: &Path) -> &Path {
     }
 }
 
-fn create_folder(path: &Path) -> io::Result<()> {
+fn create_folder(folders: &Folders, path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
     if !parent(path).is_dir() {
-        create_folder(parent(path))?;
+        create_folder(folders, parent(path))?;
     }
     match fs::create_dir(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => sync_folder(parent(path)),
+        _ => folders.sync(parent(path)),
     }
 }
 
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn replace(folders: &Folders, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    folders.open(parent(path))?;
     let temp = path.with_extension("tmp");
     let mut file = fs::File::create(&temp)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&temp, path)?;
-    sync_folder(parent(path))
+    folders.sync(parent(path))
 }
 
 #[async_trait]
 impl Disk for OsDisk {
     async fn create_folder(&self, path: &Path) -> io::Result<()> {
-        let path = path.to_owned();
-        blocking(move || create_folder(&path)).await
+        let (folders, path) = (self.folders.clone(), path.to_owned());
+        blocking(move || create_folder(&folders, &path)).await
     }
 
     async fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
@@ -125,32 +124,37 @@ impl Disk for OsDisk {
     }
 
     async fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let (path, bytes) = (path.to_owned(), bytes.to_vec());
-        blocking(move || replace(&path, &bytes)).await
+        let (folders, path, bytes) = (self.folders.clone(), path.to_owned(), bytes.to_vec());
+        blocking(move || replace(&folders, &path, &bytes)).await
     }
 
     async fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let (from, to) = (from.to_owned(), to.to_owned());
+        let (folders, from, to) = (self.folders.clone(), from.to_owned(), to.to_owned());
         blocking(move || {
+            folders.open(parent(&to))?;
             fs::rename(&from, &to)?;
-            sync_folder(parent(&to))
+            folders.sync(parent(&to))
         })
         .await
     }
 
     async fn remove(&self, path: &Path) -> io::Result<()> {
-        let path = path.to_owned();
+        let (folders, path) = (self.folders.clone(), path.to_owned());
         blocking(move || match fs::remove_file(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
-            Ok(()) => sync_folder(parent(&path)),
+            Ok(()) => folders.sync(parent(&path)),
         })
         .await
     }
 
     async fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
-        let path: PathBuf = path.to_owned();
+        let (folders, path): (Folders, PathBuf) = (self.folders.clone(), path.to_owned());
         blocking(move || {
+            if mode == OpenMode::Create {
+                // Before there is a file: where no handle is left for the folder, none is made.
+                folders.open(parent(&path))?;
+            }
             if mode == OpenMode::Append {
                 return Ok(Arc::new(OsFile(Arc::new(open_direct(&path)?))) as Arc<dyn File>);
             }
@@ -160,7 +164,7 @@ impl Disk for OsDisk {
                 .create_new(mode == OpenMode::Create)
                 .open(&path)?;
             match mode {
-                OpenMode::Create => sync_folder(parent(&path))?,
+                OpenMode::Create => folders.sync(parent(&path))?,
                 // What is written was just written; reading ahead over reserved space would only fill the page cache
                 // with zeros, which then look like data (see `data_end`).
                 OpenMode::Write => rustix::fs::fadvise(&file, 0, None, Advice::Random)?,
@@ -308,7 +312,7 @@ mod tests {
     #[tokio::test]
     async fn beyond_the_data_there_are_zeros() {
         let folder = klamm_testing::TempDir::new();
-        let file = OsDisk.open(&folder.file("file"), OpenMode::Create).await.unwrap();
+        let file = OsDisk::default().open(&folder.file("file"), OpenMode::Create).await.unwrap();
         file.allocate(8 << 20).await.unwrap();
         file.write_at(0, &mut [IoSlice::new(&[7; 5000])]).unwrap();
         let end = file.data_end().await.unwrap();

@@ -41,7 +41,7 @@ fn report(what: &str, bytes: u64, entries: u64, syncs: u64, start: Instant, cpu_
 }
 
 async fn open(folder: &Path) -> Opened {
-    let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+    let disk: Arc<dyn Disk> = Arc::new(OsDisk::default());
     let fatal = Arc::new(|message| panic!("{message}"));
     FileStore::open(disk, folder, SHARD, Options::default(), fatal).await.unwrap()
 }
@@ -133,7 +133,7 @@ async fn append(what: &str, folder: &Path, entry_bytes: usize, in_flight: usize,
 
 /// The floor: one thread that writes and syncs, nothing else.
 async fn floor(what: &str, folder: &Path, entry_bytes: usize, per_sync: usize, total: u64) {
-    let disk = OsDisk;
+    let disk = OsDisk::default();
     let payload = vec![7; entry_bytes];
     let (start, cpu_start) = (Instant::now(), cpu());
     let (mut written, mut entries, mut syncs, mut number) = (0_u64, 0, 0, 0);

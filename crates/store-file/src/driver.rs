@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     FileStore,
-    error::is_full,
+    error::is_scarce,
     format::head::{self, Heads},
     read::Missing,
     writer::Put,
@@ -123,7 +123,7 @@ impl FileStore {
         let path = self.shared.folder.join("head");
         if let Err(error) = self.shared.disk.replace(&path, &head::encode(&heads)).await {
             let what = format!("cannot write {}: {error}", path.display());
-            if !is_full(&error) {
+            if !is_scarce(&error) {
                 self.shared.die(what.clone());
             }
             return Err(PutError::Refused(what));

@@ -91,8 +91,26 @@ impl OpenError {
 /// Linux's numbers for "too many open files", in the system and in the process.
 const FILES_EXHAUSTED: [i32; 2] = [23, 24];
 
-/// Whether the disk (or the table of open files) is full: the one error of a write that is answered and not fatal.
+/// Whether the disk is full: the one error of a write that is answered and not fatal.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-        || error.raw_os_error().is_some_and(|number| FILES_EXHAUSTED.contains(&number))
+}
+
+/// Whether the table of open files is full.
+fn is_without_files(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(|number| FILES_EXHAUSTED.contains(&number))
+}
+
+/// Whether there was no space, or no open file, to begin with something; it is answered and tried again.
+pub(crate) fn is_scarce(error: &io::Error) -> bool {
+    is_full(error) || is_without_files(error)
+}
+
+/// What the operator can do about [`is_scarce`].
+pub(crate) fn remedy(error: &io::Error) -> &'static str {
+    if is_without_files(error) {
+        "raise the limit of open files (ulimit -n), or lower max.connections"
+    } else {
+        "delete records or make space"
+    }
 }

@@ -12,7 +12,7 @@ use std::{
 use klamm_env::{BLOCK_BYTES, Disk, OpenMode};
 
 use crate::{
-    error::is_full,
+    error::{is_full, is_scarce, remedy},
     format::trailer::TRAILER_BYTES,
     shared::Shared,
     writer::{Need, Spare},
@@ -37,7 +37,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             };
             if let Err(error) = result {
                 shared.judge(what, &error);
-                shared.refuse_first(&format!("{what}: {error}"));
+                shared.refuse_next(&format!("{what}: {error}"));
             }
         }
         let wanted = shared.writer.lock().spare.is_none();
@@ -73,13 +73,18 @@ pub(crate) async fn create_spare(disk: &Arc<dyn Disk>, journal: &Path, bytes: u6
             Err(error) => return Err(error),
         }
     };
-    if let Err(error) = file.allocate(bytes).await {
-        drop(file);
-        let _ = disk.remove(&path).await;
-        return Err(error);
+    let allocated = match file.allocate(bytes).await {
+        Ok(()) => disk.open(&path, OpenMode::Append).await,
+        Err(error) => Err(error),
+    };
+    match allocated {
+        Ok(appender) => Ok(Spare { file, appender, path, bytes }),
+        Err(error) => {
+            drop(file);
+            let _ = disk.remove(&path).await;
+            Err(error)
+        }
     }
-    let appender = disk.open(&path, OpenMode::Append).await?;
-    Ok(Spare { file, appender, path, bytes })
 }
 
 /// Allocates the next file.
@@ -97,13 +102,14 @@ async fn refill(shared: &Shared) -> io::Result<()> {
         }
         Err(error) => {
             shared.full.store(true, Ordering::Relaxed);
-            if is_full(&error) && !shared.said_full.swap(true, Ordering::Relaxed) {
+            if is_scarce(&error) && !shared.said_full.swap(true, Ordering::Relaxed) {
                 shared.publish(&shared.writer.lock());
                 tracing::warn!(
                     shard = shared.shard.0,
                     folder = %shared.folder.display(),
                     room = shared.room.load(Ordering::Relaxed),
-                    "no space for the next journal file: {error}; delete records or make space, it is tried again once a second"
+                    "cannot make the next journal file: {error}; {}, it is tried again once a second",
+                    remedy(&error)
                 );
             }
             Err(error)
@@ -137,6 +143,9 @@ async fn grow(shared: &Shared, bytes: u64) -> io::Result<()> {
     }
     result?;
     let mut writer = shared.writer.lock();
+    if writer.torn {
+        return Ok(()); // entries were taken back meanwhile: whoever needs space still says so again
+    }
     assert_eq!(writer.end, end, "nothing is written while the file grows");
     writer.allocated = writer.allocated.max(allocated);
     shared.publish(&writer);

@@ -7,7 +7,8 @@
 //! are the disposable index; `driver`, `segments` and `snapshots` are the three traits of `klamm-store`; `merge` writes
 //! what is left of segments into one; `read` fetches bytes.
 //! Invariants: a file is named `<first slot>.log` only when its header is durable; an answer Ok is given only for what
-//! `sync_data` returned for; an error of a sync or of a write (but for a full disk) ends the process.
+//! `sync_data` returned for; an error of a sync or of a write ends the process, but for a full disk in a file that has
+//! its header and its name. What is refused takes all that waits behind it along.
 //! `docs/adr/0003` and `0008` say why.
 
 mod catalog;

@@ -173,8 +173,13 @@ impl Writer {
     async fn commit(mut self, trailer: Trailer) -> Result<(), SegmentError> {
         self.sync().await?;
         let path = self.shared.segment_path(self.id);
-        let renamed = self.shared.disk.rename(&self.path, &path).await;
-        renamed.map_err(|error| self.failed(&error))?;
+        if let Err(error) = self.shared.disk.rename(&self.path, &path).await {
+            // It may have the name, which another merge of some of the inputs would not expect.
+            if let Err(error) = self.shared.disk.remove(&path).await {
+                self.shared.die(format!("cannot remove {}: {error}", path.display()));
+            }
+            return Err(self.failed(&error));
+        }
         self.shared.catalog.lock().merged(self.id, trailer);
         Ok(())
     }

@@ -18,7 +18,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::{
     Fatal, Options,
     catalog::Catalog,
-    error::is_full,
+    error::is_scarce,
     format::{file_header::FILE_HEADER_BYTES, head::Heads, name::file_name},
     writer::{After, Waiter, Writer},
 };
@@ -122,9 +122,9 @@ impl Shared {
         writer.dead.get_or_insert(why);
     }
 
-    /// An error of a write or a sync: a full disk is answered, anything else ends the process.
+    /// An error of making space: where none was to be had it is answered, anything else ends the process.
     pub(crate) fn judge(&self, what: &str, error: &io::Error) {
-        if !is_full(error) {
+        if !is_scarce(error) {
             self.die(format!("{what} in {}: {error}", self.folder.display()));
         }
     }

@@ -6,7 +6,7 @@ use klamm_store::{SnapshotError, Snapshots};
 
 use crate::{
     FileStore,
-    error::is_full,
+    error::is_scarce,
     format::chunk::{self, CHUNK_AT, chunk_name, file_name},
 };
 
@@ -17,7 +17,7 @@ impl Snapshots for FileStore {
         let _turn = self.snapshot_turn.lock().await;
         self.shared.disk.replace(&path, &chunk::encode(&bytes)).await.map_err(|error| {
             let what = format!("cannot write {}: {error}", path.display());
-            if !is_full(&error) {
+            if !is_scarce(&error) {
                 self.shared.die(what.clone());
             }
             failed(name, what)

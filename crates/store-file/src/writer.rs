@@ -152,6 +152,12 @@ impl Writer {
         for waiter in self.waiters.drain(..) {
             let _ = waiter.done.send(Err(PutError::Refused(why.to_owned())));
         }
+        self.refuse_queue(why);
+    }
+
+    /// Refuses the queue. What waits behind a put that is refused counts on its slot: a roll after it would begin the
+    /// next file in front of the entry that fills the slot later.
+    fn refuse_queue(&mut self, why: &str) {
         self.queue.drain(..).for_each(|waiting| waiting.refuse(why));
     }
 }
@@ -216,6 +222,10 @@ impl Shared {
                     let answer = if at == writer.first { Ok(()) } else { Err(SegmentError::Io(what())) };
                     let _ = done.send(answer);
                 }
+                Some(roll @ Waiting::Roll { .. }) if writer.torn => {
+                    writer.queue.push_front(roll);
+                    return Need::Space(0);
+                }
                 Some(Waiting::Roll { at, done }) => match writer.spare.take() {
                     None => {
                         writer.queue.push_front(Waiting::Roll { at, done });
@@ -230,11 +240,16 @@ impl Shared {
         }
     }
 
-    /// Refuses the queue's first item, whose need can't be met.
-    pub(crate) fn refuse_first(&self, why: &str) {
-        let first = self.writer.lock().queue.pop_front();
-        if let Some(waiting) = first {
-            waiting.refuse(why);
+    /// Refuses the queue's first item, whose need can't be met. A refused roll changes nothing for what comes after it.
+    pub(crate) fn refuse_next(&self, why: &str) {
+        let mut writer = self.writer.lock();
+        match writer.queue.pop_front() {
+            Some(roll @ Waiting::Roll { .. }) => roll.refuse(why),
+            Some(put @ Waiting::Put(_)) => {
+                put.refuse(why);
+                writer.refuse_queue(why);
+            }
+            None => {}
         }
     }
 
@@ -279,10 +294,11 @@ impl Shared {
     }
 
     /// The disk was full although it had promised space (some file systems can't): what was to be written is refused, and
-    /// so is what came after it. False if a file was begun meanwhile; then the shard can't go on.
+    /// so is what came after it. False if that was a file's first write, or if another file was begun meanwhile; then the
+    /// shard can't go on: what comes next would lie in a file without a header, or without a name that lasts.
     pub(crate) fn take_back(&self, failed: &Staged, error: &io::Error) -> bool {
         let mut writer = self.writer.lock();
-        if failed.first != writer.first {
+        if failed.first != writer.first || failed.rename.is_some() {
             return false;
         }
         let why = format!("cannot write an entry into {}: {error}", self.path(writer.first).display());
@@ -299,6 +315,7 @@ impl Shared {
         for waiter in writer.waiters.drain(..) {
             let _ = waiter.done.send(Err(PutError::Refused(why.clone())));
         }
+        writer.refuse_queue(&why);
         (writer.end, writer.torn, writer.synced) = (failed.position, true, writer.written);
         self.publish(&writer);
         true

@@ -48,7 +48,7 @@ pub(super) async fn run(args: &DevArgs) -> Result<(), Stop> {
 }
 
 async fn remove(folder: &Path) -> Result<(), Stop> {
-    let removed = OsDisk.remove_folder(folder).await;
+    let removed = OsDisk::default().remove_folder(folder).await;
     removed.map_err(|error| Stop::failed(format!("can't remove {}: {error}", folder.display())))
 }
 

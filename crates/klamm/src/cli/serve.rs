@@ -98,6 +98,10 @@ pub(super) async fn broker(
 ) -> Result<(), Stop> {
     let began = env.clock.monotonic();
     log(&config);
+    match open_files(klamm_env::raise_open_files(), config.max_connections) {
+        Ok(said) => tracing::info!("{said}"),
+        Err(said) => tracing::warn!("{said}"),
+    }
     let klamm = Klamm::start(config, env.clone()).await.map_err(Stop::failed)?;
     let (mut term, mut int) = signals()?;
     let ready = ready(&klamm, env.clock.monotonic() - began);
@@ -124,8 +128,36 @@ pub(super) fn signals() -> Result<(Signal, Signal), Stop> {
     }
 }
 
+/// Open files beside connections, about: those of the shards' journals and segments.
+const FILES_BESIDE: u64 = 1000;
+
+/// What to say of the limit of open files; an error where connections may use it up.
+fn open_files(limit: Option<u64>, connections_max: usize) -> Result<String, String> {
+    match limit {
+        Some(limit) if limit < connections_max as u64 + FILES_BESIDE => Err(format!(
+            "this process may have {limit} files open, which max.connections ({connections_max}) and the journal may use \
+             up: raise the limit (ulimit -n, LimitNOFILE=) or lower max.connections"
+        )),
+        Some(limit) => Ok(format!("this process may have {limit} files open")),
+        None => Ok("this process may have any number of files open".to_owned()),
+    }
+}
+
 fn log(config: &Config) {
     use tracing_subscriber::{EnvFilter, fmt};
     let filter = EnvFilter::try_new(&config.klamm_log).unwrap_or_default();
     fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_connections_may_use_up_is_a_warning() {
+        assert!(open_files(None, 20_000).is_ok());
+        assert!(open_files(Some(1 << 20), 20_000).is_ok());
+        let said = open_files(Some(20_000), 20_000).unwrap_err();
+        assert!(said.contains("20000 files") && said.contains("max.connections"), "{said}");
+    }
 }

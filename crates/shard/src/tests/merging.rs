@@ -28,7 +28,7 @@ const FILE_BYTES: u64 = 256 << 10;
 async fn open(folder: &TempDir) -> Opened {
     let options = Options { file_bytes: FILE_BYTES, ..Options::default() };
     let fatal = Arc::new(|message| panic!("nothing is fatal here: {message}"));
-    FileStore::open(Arc::new(OsDisk), folder.path(), SHARD, options, fatal).await.unwrap()
+    FileStore::open(Arc::new(OsDisk::default()), folder.path(), SHARD, options, fatal).await.unwrap()
 }
 
 fn id(topic: u8, index: i32) -> PartitionId {
@@ -300,7 +300,7 @@ async fn damage_stays_where_it_is() {
     let batch = segments.index(bad.id, extent).await.unwrap()[1];
     let klamm_store::Place::Segment { position, .. } = batch.place else { panic!("{batch:?}") };
     let path = folder.file(&format!("journal/{:020}.log", bad.id.first.0));
-    let file = Disk::open(&OsDisk, &path, OpenMode::Write).await.unwrap();
+    let file = Disk::open(&OsDisk::default(), &path, OpenMode::Write).await.unwrap();
     file.write_at(position + 200, &mut [std::io::IoSlice::new(b"?")]).unwrap();
 
     drop_topic(&served, &mut model, 2).await;

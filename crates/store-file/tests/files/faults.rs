@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering},
     },
     task::Poll,
 };
@@ -24,13 +24,19 @@ use tokio::sync::Semaphore;
 use crate::temp::{SHARD, Temp, entry, key, keys, put, small};
 
 #[derive(Default)]
-struct Faults {
+pub(crate) struct Faults {
     sync_error: AtomicBool,
     write_error: AtomicBool,
-    /// What allocations and writes beyond may have in all.
+    /// No allocation succeeds.
     full: AtomicBool,
+    /// The next so many allocations fail.
+    pub(crate) refusals: AtomicU64,
+    /// Allocations wait for permits.
+    pub(crate) allocations: Mutex<Option<Arc<Semaphore>>>,
     /// A write stops after so many bytes and says that the disk is full.
-    write_full_after: AtomicU64,
+    pub(crate) write_full_after: AtomicU64,
+    /// The next rename has its effect, and then fails with this number of Linux's.
+    pub(crate) rename_error: AtomicI32,
     /// Syncs wait for permits.
     held: Mutex<Option<Arc<Semaphore>>>,
     syncs: AtomicU64,
@@ -54,7 +60,11 @@ impl Disk for FaultyDisk {
         self.0.replace(path, bytes).await
     }
     async fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.0.rename(from, to).await
+        self.0.rename(from, to).await?;
+        match self.1.rename_error.swap(0, Ordering::Relaxed) {
+            0 => Ok(()),
+            number => Err(io::Error::from_raw_os_error(number)),
+        }
     }
     async fn remove(&self, path: &Path) -> io::Result<()> {
         self.0.remove(path).await
@@ -101,7 +111,13 @@ impl File for FaultyFile {
         self.0.size().await
     }
     async fn allocate(&self, bytes: u64) -> io::Result<()> {
-        if self.1.full.load(Ordering::Relaxed) {
+        let held = self.1.allocations.lock().clone();
+        if let Some(held) = held {
+            held.acquire().await.unwrap().forget();
+        }
+        let refused =
+            self.1.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if refused.is_ok() || self.1.full.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.0.allocate(bytes).await
@@ -111,15 +127,15 @@ impl File for FaultyFile {
     }
 }
 
-type Messages = Arc<Mutex<Vec<String>>>;
+pub(crate) type Messages = Arc<Mutex<Vec<String>>>;
 
-async fn open(temp: &Temp) -> (Opened, Arc<Faults>, Messages) {
+pub(crate) async fn open(temp: &Temp) -> (Opened, Arc<Faults>, Messages) {
     let (faults, messages) = (Arc::new(Faults::default()), Messages::default());
     let fatal = {
         let messages = Arc::clone(&messages);
         Arc::new(move |message| messages.lock().push(message))
     };
-    let disk = Arc::new(FaultyDisk(OsDisk, Arc::clone(&faults)));
+    let disk = Arc::new(FaultyDisk(OsDisk::default(), Arc::clone(&faults)));
     let opened = FileStore::open(disk, temp.path(), SHARD, small(), fatal).await.unwrap();
     put(&opened.files, &entry(1, 0, b"first")).await.unwrap();
     (opened, faults, messages)
@@ -134,7 +150,7 @@ pub(crate) async fn start<T>(future: &mut Pin<Box<impl Future<Output = T>>>) -> 
     .await
 }
 
-async fn settle() {
+pub(crate) async fn settle() {
     tokio::time::sleep(std::time::Duration::from_millis(30)).await;
 }
 

@@ -6,6 +6,7 @@ mod faults;
 mod folder;
 mod full;
 mod merge;
+mod scarce;
 mod seal;
 mod suite;
 mod temp;

@@ -48,37 +48,41 @@ struct MortalFile(Arc<dyn File>, PathBuf, Arc<Mortal>);
 #[async_trait]
 impl Disk for MortalDisk {
     async fn create_folder(&self, path: &Path) -> io::Result<()> {
-        OsDisk.create_folder(path).await
+        OsDisk::default().create_folder(path).await
     }
     async fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
-        OsDisk.list(folder).await
+        OsDisk::default().list(folder).await
     }
     async fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        OsDisk.read(path).await
+        OsDisk::default().read(path).await
     }
     async fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        OsDisk.replace(path, bytes).await
+        OsDisk::default().replace(path, bytes).await
     }
     async fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.0.change()?;
         assert!(!self.0.unsynced.lock().iter().any(|path| path == from), "named before it is durable");
-        OsDisk.rename(from, to).await
+        OsDisk::default().rename(from, to).await
     }
     async fn remove(&self, path: &Path) -> io::Result<()> {
         // Removing frees space.
         if !self.0.full.load(Ordering::Relaxed) {
             self.0.change()?;
         }
-        OsDisk.remove(path).await
+        OsDisk::default().remove(path).await
     }
     async fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         if mode == OpenMode::Create {
             self.0.change()?;
         }
-        Ok(Arc::new(MortalFile(OsDisk.open(path, mode).await?, path.to_owned(), Arc::clone(&self.0))))
+        Ok(Arc::new(MortalFile(
+            OsDisk::default().open(path, mode).await?,
+            path.to_owned(),
+            Arc::clone(&self.0),
+        )))
     }
     async fn lock(&self, folder: &Path) -> io::Result<Box<dyn FolderLock>> {
-        OsDisk.lock(folder).await
+        OsDisk::default().lock(folder).await
     }
 }
 
@@ -206,8 +210,9 @@ async fn a_crash_after_any_step() {
         let done = mortal.changes_left.load(Ordering::Relaxed) > 0;
         opened.files.close().await;
         drop(opened);
-        let opened =
-            FileStore::open(Arc::new(OsDisk), temp.path(), SHARD, small(), no_fatal()).await.unwrap();
+        let opened = FileStore::open(Arc::new(OsDisk::default()), temp.path(), SHARD, small(), no_fatal())
+            .await
+            .unwrap();
         check(&opened.files).await;
         let expected = if result.is_ok() { (1, 1) } else { (0, 4) };
         assert_eq!(

@@ -67,7 +67,7 @@ impl Temp {
 }
 
 pub(crate) fn disk() -> Arc<dyn Disk> {
-    Arc::new(OsDisk)
+    Arc::new(OsDisk::default())
 }
 
 /// Files of 64 KiB.

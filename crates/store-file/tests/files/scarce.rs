@@ -1,0 +1,144 @@
+//! Space or open files run out at the worst moment: at the first write of a new file, and before a roll that waits.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use klamm_model::Slot;
+use klamm_store::{PutError, SegmentError, Segments};
+use tokio::sync::Semaphore;
+
+use crate::{
+    faults::{open, settle, start},
+    temp::{Temp, entry, get, key, keys, put},
+};
+
+/// After a roll whose first write failed: nothing more is acknowledged, and what was is there after a restart.
+async fn first_write_fails(arrange: impl FnOnce(&crate::faults::Faults)) {
+    let temp = Temp::new();
+    let (opened, faults, messages) = open(&temp).await;
+    let store = &opened.files;
+    settle().await; // the spare
+    arrange(&faults);
+    store.roll(Slot(1)).await.expect("there was a spare");
+    let mut acknowledged = vec![(1, 0)];
+    for slot in [1, 2] {
+        if put(store, &entry(1, slot, &[7; 500])).await.is_ok() {
+            acknowledged.push((1, slot));
+        }
+    }
+    opened.files.close().await;
+    let opened = temp.open().await;
+    for (epoch, slot) in acknowledged {
+        assert!(get(&opened.files, key(epoch, slot)).await.is_some(), "slot {slot} was acknowledged");
+    }
+    put(&opened.files, &entry(2, 9, b"it goes on")).await.unwrap();
+    opened.files.close().await;
+    let messages = messages.lock();
+    assert!(matches!(&messages[..], [one] if one.contains("cannot make")), "{messages:?}");
+}
+
+#[tokio::test]
+async fn a_new_file_whose_name_is_not_known_to_be_durable_ends_everything() {
+    for number in [23, 24, 28] {
+        first_write_fails(|faults| faults.rename_error.store(number, Ordering::Relaxed)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_file_whose_header_has_no_space_ends_everything() {
+    for bytes in [1, 32, 100] {
+        first_write_fails(|faults| faults.write_full_after.store(bytes, Ordering::Relaxed)).await;
+    }
+}
+
+/// Slot 1 was refused, and the roll behind it too: the next entry at slot 1 lies in the file before the roll's.
+async fn nothing_is_misfiled(store: &klamm_store_file::FileStore, temp: &Temp, first: u64) {
+    let slot = first + 1;
+    put(store, &entry(2, slot, b"takeover")).await.unwrap();
+    store.roll(Slot(slot + 1)).await.expect("now the roll is due");
+    put(store, &entry(2, slot + 1, b"next")).await.unwrap();
+    assert_eq!(store.unsealed().last(), Some(&(Slot(first)..Slot(slot + 1))));
+    for (slot, file) in [(slot, first), (slot + 1, slot + 1)] {
+        let (path, ..) = temp.find(key(2, slot)).expect("it is written");
+        assert!(path.ends_with(format!("{file:020}.log")), "slot {slot} is in {}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn a_roll_behind_a_put_that_found_no_space_is_refused_with_it() {
+    let temp = Temp::new();
+    let (opened, faults, messages) = open(&temp).await;
+    let store = &opened.files;
+    settle().await; // the spare
+    let (large, behind) = (entry(1, 1, &[1; 100_000]), entry(1, 2, b"behind"));
+    // Growth fails, also once the spare was given up for it; then somebody makes space.
+    faults.refusals.store(2, Ordering::Relaxed);
+    let mut refused = Box::pin(put(store, &large));
+    assert!(start(&mut refused).await.is_none());
+    let mut roll = Box::pin(store.roll(Slot(2)));
+    assert!(start(&mut roll).await.is_none());
+    let mut last = Box::pin(put(store, &behind));
+    assert!(start(&mut last).await.is_none());
+    assert!(matches!(refused.await, Err(PutError::Refused(_))));
+    let roll = roll.await;
+    assert!(matches!(roll, Err(SegmentError::Io(_))), "{roll:?}");
+    assert!(matches!(last.await, Err(PutError::Refused(_))), "its slot would be after a hole");
+    nothing_is_misfiled(store, &temp, 0).await;
+    assert!(messages.lock().is_empty(), "nothing of it is fatal");
+    opened.files.close().await;
+    let opened = temp.open().await;
+    assert_eq!(keys(&opened.files).await, [(1, 0), (2, 1), (2, 2)]);
+    opened.files.close().await;
+}
+
+#[tokio::test]
+async fn a_roll_behind_a_write_that_broke_off_is_refused_with_it() {
+    let temp = Temp::new();
+    let (opened, faults, messages) = open(&temp).await;
+    let store = &opened.files;
+    settle().await; // the spare
+    let gate = Arc::new(Semaphore::new(0));
+    *faults.allocations.lock() = Some(Arc::clone(&gate));
+    store.roll(Slot(1)).await.expect("there was a spare");
+    put(store, &entry(1, 1, b"x")).await.unwrap();
+    faults.write_full_after.store(50, Ordering::Relaxed);
+    let broken = entry(1, 2, &[1; 300]);
+    let mut refused = Box::pin(put(store, &broken));
+    assert!(start(&mut refused).await.is_none());
+    let mut roll = Box::pin(store.roll(Slot(3)));
+    assert!(start(&mut roll).await.is_none(), "it waits for the next file");
+    assert!(matches!(refused.await, Err(PutError::Refused(_))));
+    gate.add_permits(100);
+    let roll = roll.await;
+    assert!(roll.is_err(), "{roll:?}");
+    nothing_is_misfiled(store, &temp, 1).await;
+    assert!(messages.lock().is_empty(), "nothing of it is fatal");
+    opened.files.close().await;
+}
+
+#[tokio::test]
+async fn entries_are_taken_back_while_the_file_grows() {
+    let temp = Temp::new();
+    let (opened, faults, messages) = open(&temp).await;
+    let store = &opened.files;
+    settle().await; // the spare
+    let gate = Arc::new(Semaphore::new(0));
+    *faults.allocations.lock() = Some(Arc::clone(&gate));
+    faults.write_full_after.store(50, Ordering::Relaxed);
+    let (broken, large) = (entry(1, 1, &[1; 300]), entry(1, 2, &[2; 100_000]));
+    let mut refused = Box::pin(put(store, &broken));
+    assert!(start(&mut refused).await.is_none());
+    let mut behind = Box::pin(put(store, &large));
+    assert!(start(&mut behind).await.is_none(), "it waits for a longer file");
+    assert!(matches!(refused.await, Err(PutError::Refused(_))));
+    assert!(matches!(behind.await, Err(PutError::Refused(_))), "its slot would be after a hole");
+    let mut roll = Box::pin(store.roll(Slot(1)));
+    assert!(start(&mut roll).await.is_none(), "the file is in work");
+    gate.add_permits(100);
+    roll.await.unwrap();
+    put(store, &entry(1, 1, b"x")).await.unwrap();
+    assert!(messages.lock().is_empty(), "nothing of it is fatal");
+    opened.files.close().await;
+    let opened = temp.open().await;
+    assert_eq!((keys(&opened.files).await.len(), opened.report.torn_bytes), (2, 0));
+    opened.files.close().await;
+}
