@@ -12,6 +12,7 @@ use klamm_model::{PartitionId, ShardId, TopicId};
 use klamm_partition::{Command, Produce};
 use klamm_records::ValidBatch;
 use klamm_shard::Ack;
+use klamm_store::memory::MemoryStore;
 use tokio::runtime::{Builder, Runtime};
 
 #[global_allocator]
@@ -26,7 +27,7 @@ fn main() {
 fn serving() -> (Runtime, PartitionShard) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let shard = runtime.block_on(async {
-        let shard = node::partition_shard(&Env::os(), ShardId(1)).await;
+        let shard = node::partition_shard(&Env::os(), ShardId(1), &MemoryStore::open(ShardId(1))).await;
         let create =
             Command::Create { topic: ID.topic, partitions: vec![(0, 0, i64::MAX)], forgotten_below: 0 };
         shard.shard.ask(create).await.unwrap();

@@ -10,7 +10,7 @@ use klamm_cluster::{Cluster, Command, ShardRole};
 use klamm_env::Env;
 use klamm_model::{Epoch, ShardId, StorageClass};
 use klamm_shard::{Image, Partitions, Shard, ShardConfig};
-use klamm_store::memory::MemoryStore;
+use klamm_store::{ShardStore, memory::MemoryStore};
 
 use crate::request;
 
@@ -41,10 +41,9 @@ fn broker_config() -> BrokerConfig {
 }
 
 /// A partition shard over memory, serving.
-pub async fn partition_shard(env: &Env, id: ShardId) -> PartitionShard {
-    let store = MemoryStore::open(id);
+pub async fn partition_shard(env: &Env, id: ShardId, store: &ShardStore) -> PartitionShard {
     let (view, filler) = Partitions::new(Arc::clone(&store.segments), TAIL_BYTES);
-    let shard = Shard::start(env.clone(), store, shard_config(id), filler);
+    let shard = Shard::start(env.clone(), store.clone(), shard_config(id), filler);
     shard.ready().await.expect("memory serves");
     PartitionShard { shard, view }
 }
@@ -56,8 +55,28 @@ async fn group_shard(env: &Env, id: ShardId) -> GroupShard {
     GroupShard::start(env.clone(), shard, image, klamm_group::GroupConfig::default())
 }
 
+/// A broker and the stores of its shards that hold partitions.
+pub struct Node {
+    broker: Arc<Broker>,
+    /// The stores, by shard.
+    pub stores: BTreeMap<ShardId, ShardStore>,
+}
+
+impl Node {
+    /// A new connection.
+    pub fn session(&self) -> Session {
+        let end = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Session::open(Arc::clone(&self.broker), end(9092), end(50_000))
+    }
+}
+
 /// A session with a broker that has one topic, `bench`, of the memory class.
 pub async fn session(partitions: i32) -> Session {
+    node(partitions).await.session()
+}
+
+/// A broker that has one topic, `bench`, of the memory class.
+pub async fn node(partitions: i32) -> Node {
     let env = Env::os();
     let (image, view) = Image::<Cluster>::new();
     let cluster =
@@ -65,10 +84,14 @@ pub async fn session(partitions: i32) -> Session {
     cluster.ready().await.expect("memory serves");
     cluster.ask(Command::Begin { id: [1; 16] }).await.expect("the cluster begins");
     let roles: Vec<_> = image.load().shards().map(|(id, shard)| (id, shard.role)).collect();
-    let (mut shards, mut groups) = (BTreeMap::new(), None);
+    let (mut shards, mut stores, mut groups) = (BTreeMap::new(), BTreeMap::new(), None);
     for (id, role) in roles {
         match role {
-            ShardRole::Partitions(_) => drop(shards.insert(id, partition_shard(&env, id).await)),
+            ShardRole::Partitions(_) => {
+                let store = MemoryStore::open(id);
+                shards.insert(id, partition_shard(&env, id, &store).await);
+                stores.insert(id, store);
+            }
             ShardRole::Groups => groups = Some(group_shard(&env, id).await),
         }
     }
@@ -76,10 +99,9 @@ pub async fn session(partitions: i32) -> Session {
     let parts = Parts { cluster, image, shards, groups };
     let broker = Broker::new(broker_config(), env, Arc::new(AllowClients), parts);
     broker.start().await.expect("the broker starts");
-    let end = |port| SocketAddr::from(([127, 0, 0, 1], port));
-    let mut session = Session::open(Arc::new(broker), end(9092), end(50_000));
-    call(&mut session, request::body(request::create("bench", partitions, "memory"))).await;
-    session
+    let node = Node { broker: Arc::new(broker), stores };
+    call(&mut node.session(), request::body(request::create("bench", partitions, "memory"))).await;
+    node
 }
 
 /// Sends a frame and gives the answer's segments.

@@ -53,7 +53,7 @@ impl Broker {
     ) -> Vec<Outcome> {
         let deadline = tokio::time::sleep(bounds.wait);
         tokio::pin!(deadline);
-        let mut waiter = None;
+        let mut waiter = Waiter::default();
         let mut time_is_up = bounds.wait.is_zero();
         let mut shards_settled = BTreeSet::new();
         loop {
@@ -91,16 +91,14 @@ impl Broker {
             if settled || time_is_up || available >= bounds.bytes_min {
                 return read(&found, wanted, bounds.bytes_max).await;
             }
-            if waiter.is_none() {
+            if !waiter.watches(found.iter().flatten().map(|readable| &readable.view)) {
                 // Watch first, then look again: nothing is missed between the two.
-                let mut new = Waiter::default();
-                found.into_iter().flatten().for_each(|readable| new.watch(readable.view));
-                waiter = Some(new);
+                waiter = Waiter::default();
+                found.into_iter().flatten().for_each(|readable| waiter.watch(readable.view));
                 continue;
             }
-            let waiting = waiter.as_ref().expect("set above");
             tokio::select! { biased;
-                () = waiting.changed() => {}
+                () = waiter.changed() => {}
                 () = &mut deadline => time_is_up = true,
             }
         }

@@ -41,6 +41,12 @@ impl Waiter {
         self.partitions.push(partition);
     }
 
+    /// Whether these are the partitions that it waits for, in the order in which they were watched. After a shard was loaded
+    /// again, or a topic was made anew, the same partition is another one, and the old one tells nothing more.
+    pub fn watches<'a>(&self, partitions: impl Iterator<Item = &'a Arc<PartitionView>>) -> bool {
+        self.partitions.iter().map(Arc::as_ptr).eq(partitions.map(Arc::as_ptr))
+    }
+
     /// Waits until one of the partitions changed since it was watched, or since the last call.
     pub async fn changed(&self) {
         self.notify.notified().await;
