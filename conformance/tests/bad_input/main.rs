@@ -8,6 +8,7 @@ mod crowds;
 mod frames;
 mod fuzz;
 mod logs;
+mod repeats;
 mod sizes;
 mod start;
 mod stop;

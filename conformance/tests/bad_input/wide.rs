@@ -14,7 +14,7 @@ use klamm_protocol::{
 use crate::{Attacked, MIB, SLACK_BYTES};
 
 /// What a frame costs at most, in its own size: above the aim of 4, for answers are built whole.
-const FRAMES_MAX: u64 = 32;
+const FRAMES_MAX: u64 = 12;
 
 fn check<R: Request>(version: i16, request: R) {
     let attacked = Attacked::start(&[]);
@@ -42,6 +42,20 @@ fn fetches() {
     for (version, count) in [(4, 60_000), (4, 500_000), (12, 200_000)] {
         check(version, fetch("nowhere", count));
     }
+}
+
+#[test]
+fn fetches_of_what_is_not_there() {
+    let attacked = Attacked::start(&[]);
+    let mut raw = attacked.connect();
+    let few = raw.ask(4, &fetch("nowhere", 10_000));
+    assert_eq!(few.responses[0].partitions.len(), 10_000, "each is told");
+    assert!(raw.try_ask(4, &fetch("nowhere", 10_001)).is_none(), "too many are not");
+    // What is there may be named by the side of them.
+    let mut both = fetch("nowhere", 10_000);
+    both.topics.extend(fetch(&attacked.name, 1).topics);
+    assert!(attacked.connect().ask(4, &both).responses.iter().any(|topic| topic.topic == attacked.name));
+    attacked.survived(24 * MIB);
 }
 
 #[test]
@@ -87,7 +101,7 @@ fn sessions() {
         assert_eq!(answer.error_code, ErrorCode::NONE);
         answer.session_id != 0
     };
-    let wide = (0..20).filter(|_| begun(&mut raw, 50_000)).count();
-    assert!((1..=10).contains(&wide), "{wide} sessions of 50,000 partitions");
+    let wide = (0..100).filter(|_| begun(&mut raw, 10_000)).count();
+    assert!((1..=50).contains(&wide), "{wide} sessions of 10,000 partitions");
     attacked.survived(256 * MIB);
 }

@@ -13,7 +13,7 @@ use klamm_records::{
     ValidBatch, recompress, single, validate, walk,
 };
 
-use crate::{LogConfig, errors, inflation::Inflation};
+use crate::{LogConfig, allowance::Allowance, errors};
 
 /// Bad records of a batch that are told one by one; Kafka tells all.
 const RECORDS_TOLD_MAX: usize = 1000;
@@ -47,15 +47,15 @@ pub(crate) struct Admission<'a> {
 
 impl Admission<'_> {
     /// The batch as it is appended.
-    pub(crate) fn admit(&self, records: &Bytes, inflation: &mut Inflation) -> Result<ValidBatch, Refused> {
-        let batch = self.check(records, inflation)?;
+    pub(crate) fn admit(&self, records: &Bytes, allowance: &mut Allowance) -> Result<ValidBatch, Refused> {
+        let batch = self.check(records, allowance)?;
         if batch.bytes().as_ptr() != records.as_ptr() {
-            inflation.keep(batch.bytes().len());
+            allowance.keep(batch.bytes().len());
         }
         Ok(batch)
     }
 
-    fn check(&self, records: &Bytes, inflation: &mut Inflation) -> Result<ValidBatch, Refused> {
+    fn check(&self, records: &Bytes, allowance: &mut Allowance) -> Result<ValidBatch, Refused> {
         let batch = validate(single(records)?, &Limits::client(self.log.message_bytes_max))?;
         let to = self.log.compression.unwrap_or(batch.codec());
         let suspicious = self.checks_time() && self.is_out_of_bounds(batch.header().max_timestamp);
@@ -64,21 +64,21 @@ impl Admission<'_> {
             return Ok(batch);
         }
         if (batch.codec(), to) == (Codec::None, Codec::None) {
-            return self.look_inside(batch, to, inflation);
+            return self.look_inside(batch, to, allowance);
         }
-        busy(|| self.look_inside(batch, to, inflation))
+        busy(|| self.look_inside(batch, to, allowance))
     }
 
     fn look_inside(
         &self,
         batch: ValidBatch,
         to: Codec,
-        inflation: &mut Inflation,
+        allowance: &mut Allowance,
     ) -> Result<ValidBatch, Refused> {
-        let plain = inflation.decompress(batch.codec(), &batch.payload())?;
+        let plain = allowance.decompress(batch.codec(), &batch.payload())?;
         let info = walk(batch.header(), &plain)?;
         if self.may_be_bad(&info) {
-            self.judge(batch.header(), &plain)?;
+            self.judge(batch.header(), &plain, allowance)?;
         }
         let limits = Limits::client(self.log.message_bytes_max);
         let batch = recompress(&batch, &plain, self.compression(to)?, &limits)?;
@@ -124,7 +124,7 @@ impl Admission<'_> {
     }
 
     /// Refuses a batch with bad records.
-    fn judge(&self, header: &BatchHeader, plain: &Bytes) -> Result<(), Refused> {
+    fn judge(&self, header: &BatchHeader, plain: &Bytes, allowance: &mut Allowance) -> Result<(), Refused> {
         let (mut records, mut count, mut bad_time) = (Vec::new(), 0usize, false);
         for (index, record) in (0..).zip(RecordIter::new(plain, header.record_count)) {
             let record = record?;
@@ -149,7 +149,7 @@ impl Admission<'_> {
                 continue;
             };
             count += 1;
-            if records.len() < RECORDS_TOLD_MAX {
+            if records.len() < RECORDS_TOLD_MAX && (records.len() < RECORDS_IN_TEXT || allowance.tells()) {
                 records.push((index, why));
             }
         }
@@ -179,7 +179,7 @@ mod tests {
     use klamm_records::BatchBuilder;
 
     use super::*;
-    use crate::inflation::Beside;
+    use crate::allowance::Beside;
 
     const NOW_MS: i64 = 1_000_000_000;
 
@@ -192,8 +192,8 @@ mod tests {
     }
 
     fn admit(log: &LogConfig, batch: &Bytes) -> Result<ValidBatch, Refused> {
-        let mut inflation = Beside::default().inflation(100 << 20);
-        Admission { log, topic: "t", index: 7, now_ms: NOW_MS }.admit(batch, &mut inflation)
+        let mut allowance = Beside::default().allowance(100 << 20);
+        Admission { log, topic: "t", index: 7, now_ms: NOW_MS }.admit(batch, &mut allowance)
     }
 
     #[test]
@@ -235,6 +235,12 @@ mod tests {
         let refused = admit(&log, &built(Codec::Gzip, &[(1, None); 5000])).unwrap_err();
         assert_eq!((refused.code, refused.records.len()), (ErrorCode::INVALID_RECORD, RECORDS_TOLD_MAX));
         assert!(refused.why.contains("due to 5000 record errors"), "{}", refused.why);
+        // Those of a request together, too.
+        let mut allowance = Beside::default().allowance(100 << 20);
+        let admission = Admission { log: &log, topic: "t", index: 7, now_ms: NOW_MS };
+        let batch = built(Codec::Gzip, &[(1, None); 5000]);
+        let told = (0..20).map(|_| admission.admit(&batch, &mut allowance).unwrap_err().records.len());
+        assert!(told.sum::<usize>() < 6000);
     }
 
     #[test]
@@ -257,15 +263,15 @@ mod tests {
             builder.build().unwrap()
         };
         let beside = Beside::default();
-        let mut inflation = beside.inflation(3_500_000);
+        let mut allowance = beside.allowance(3_500_000);
         let mut admit =
-            |batch: &Bytes| admission.admit(batch, &mut inflation).map(|batch| batch.bytes().len());
+            |batch: &Bytes| admission.admit(batch, &mut allowance).map(|batch| batch.bytes().len());
         let kept: usize = (0..3).map(|_| admit(&of(1_000_000)).unwrap()).sum();
         assert_eq!(admit(&of(1_000_000)).unwrap_err().code, ErrorCode::MESSAGE_TOO_LARGE);
         assert_eq!(admit(&of(1000)).unwrap_err().code, ErrorCode::MESSAGE_TOO_LARGE, "the budget is spent");
         assert!(admit(&built(Codec::None, &[(1, None)])).is_ok(), "what is not inflated needs none");
         assert_eq!(beside.bytes(), kept);
-        drop(inflation);
+        drop(allowance);
         assert_eq!(beside.bytes(), 0);
     }
 

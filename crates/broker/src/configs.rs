@@ -76,6 +76,16 @@ pub(crate) struct Row {
     pub(crate) doc: &'static str,
 }
 
+impl Row {
+    /// About what it takes in memory and in an answer.
+    pub(crate) fn bytes(&self) -> usize {
+        let value = |value: &Option<String>| value.as_ref().map_or(0, String::len);
+        let synonym = |(name, told, _): &Synonym| size_of::<Synonym>() + name.len() + value(told);
+        let synonyms = self.synonyms.iter().map(synonym).sum::<usize>();
+        size_of::<Self>() + self.name.len() + value(&self.value) + synonyms + self.doc.len()
+    }
+}
+
 /// Name, value and source of what decides a value.
 pub(crate) type Synonym = (&'static str, Option<String>, i8);
 

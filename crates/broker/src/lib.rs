@@ -7,6 +7,7 @@
 //! configuration. Absent here: sockets, files, and any semantics of storage.
 
 mod admission;
+mod allowance;
 mod alter;
 mod api;
 mod authorizer;
@@ -16,9 +17,9 @@ mod errors;
 mod fetch;
 mod groups;
 mod handlers;
-mod inflation;
 mod outbox;
 mod producer_ids;
+mod repeats;
 mod retention;
 mod session;
 mod sessions;

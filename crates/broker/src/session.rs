@@ -10,10 +10,11 @@ use klamm_protocol::{
 };
 
 use crate::{
-    Broker, Principal, api,
+    Broker, Principal,
+    allowance::{Allowance, Beside},
+    api,
     authorizer::{Operation, Resource},
     handlers,
-    inflation::{Beside, Inflation},
 };
 
 /// The first version of Produce and of Fetch that names topics by id.
@@ -59,8 +60,8 @@ pub(crate) struct Incoming {
 
 impl Incoming {
     /// What the request's batches may inflate to.
-    pub(crate) fn inflation(&self) -> Inflation {
-        self.beside.inflation(self.broker.config.request_bytes_max)
+    pub(crate) fn allowance(&self) -> Allowance {
+        self.beside.allowance(self.broker.config.request_bytes_max)
     }
 
     pub(crate) fn skip_header(&self, decoder: &mut Decoder<'_>) -> Result<(), DecodeError> {

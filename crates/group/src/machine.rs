@@ -1,7 +1,7 @@
 //! Decide and replay of the groups. The coordinator checked each request against its members; here is checked again
 //! what records can tell: the asking coordinator's epoch, the generation, and whether a group has members.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use klamm_machine::{At, Corrupt, Decision, Machine, NoRoom, Now, Pair};
@@ -82,7 +82,8 @@ impl Groups {
         let known = |(topic, partition): &(TopicName, i32)| {
             self.offset(group.as_str(), topic.as_str(), TopicId::ZERO, *partition).is_some()
         };
-        partitions.retain(known);
+        let mut named = BTreeSet::new();
+        partitions.retain(|partition| known(partition) && named.insert(partition.clone()));
         if partitions.is_empty() {
             return Decision::reply(Reply::Done);
         }

@@ -22,10 +22,10 @@ use klamm_shard::{Ack, ShardError};
 
 use crate::{
     admission::{Admission, Refused},
+    allowance::Allowance,
     authorizer::{Operation, Resource},
     broker::PartitionShard,
     errors,
-    inflation::Inflation,
     session::{Incoming, Stop},
 };
 
@@ -46,7 +46,7 @@ pub(crate) async fn handle<'a>(
     let acks = request.acks;
     let refused = (!(-1..=1).contains(&acks)).then_some(ErrorCode::INVALID_REQUIRED_ACKS);
     let mut groups: BTreeMap<ShardId, Group> = BTreeMap::new();
-    let mut inflation = incoming.inflation();
+    let mut allowance = incoming.allowance();
     let topics = distinct(request.topic_data);
     let mut responses = Vec::with_capacity(topics.len());
     for data in topics {
@@ -62,7 +62,7 @@ pub(crate) async fn handle<'a>(
             let admitted = match (&refused, &topic) {
                 (Some(error), _) | (None, Err(error)) => Err(refuse(*error, "")),
                 (None, Ok(topic)) => {
-                    admit(incoming, topic, partition.index, partition.records.as_ref(), &mut inflation)
+                    admit(incoming, topic, partition.index, partition.records.as_ref(), &mut allowance)
                 }
             };
             let mut response = PartitionProduceResponse {
@@ -157,7 +157,7 @@ fn admit(
     topic: &Arc<Topic>,
     index: i32,
     records: Option<&Records<'_>>,
-    inflation: &mut Inflation,
+    allowance: &mut Allowance,
 ) -> Result<Admitted, Refused> {
     let broker = &incoming.broker;
     let located = broker.locate(Arc::clone(topic), index).map_err(|error| refuse(error, ""))?;
@@ -170,7 +170,7 @@ fn admit(
     if single(&records).is_ok_and(|batch| batch.header().attributes.is_transactional()) {
         return Err(refuse(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, errors::NO_TRANSACTIONS));
     }
-    let batch = admission.admit(&records, inflation)?;
+    let batch = admission.admit(&records, allowance)?;
     let command = Command::Produce(Produce {
         partition: located.id,
         batch,

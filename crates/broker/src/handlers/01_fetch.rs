@@ -1,6 +1,6 @@
 //! Fetch v4-18: long polling, sessions (KIP-227), topics by id (v13). `read_committed` reads to the last stable offset,
 //! which is the high watermark: there are no transactions. Left out: followers (a replica id is refused), diverging
-//! epochs, preferred read replicas.
+//! epochs, preferred read replicas; more than 10,000 partitions that are not there.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,6 +22,9 @@ use crate::{
 /// The session epoch that asks for no session.
 const SESSIONLESS: i32 = -1;
 
+/// Partitions that are not there, in a fetch.
+const UNKNOWN_MAX: usize = 10_000;
+
 /// What kind of fetch it is.
 enum Mode {
     /// All partitions are named and answered; a session is begun if the client wants one.
@@ -35,6 +38,7 @@ pub(crate) async fn handle<'a>(
     request: FetchRequest<'a>,
 ) -> Result<FetchResponse<'a>, Stop> {
     let broker = &incoming.broker;
+    let named = wanted(incoming, &request)?;
     let refuse = |error_code| Ok(refused(incoming.version, &request, error_code));
     let follower = request.replica_id >= 0 || request.replica_state.replica_id >= 0;
     if follower && !incoming.may(Operation::ClusterAction, Resource::Cluster) {
@@ -47,7 +51,6 @@ pub(crate) async fn handle<'a>(
     };
     let sessions = &broker.fetch_sessions;
     let now = || broker.env.clock.monotonic();
-    let named = wanted(&request);
     let mode = match (request.session_id, request.session_epoch) {
         (id, SESSIONLESS | 0) => {
             sessions.end(id);
@@ -136,11 +139,23 @@ impl Drop for Borrowed<'_> {
     }
 }
 
-fn wanted(request: &FetchRequest<'_>) -> WantedPartitions {
-    let mut wanted = IndexMap::with_capacity(request.topics.iter().map(|topic| topic.partitions.len()).sum());
+/// The partitions that are named. Each takes far more memory than its name, and only those that are there are bounded by what
+/// this broker has: a fetch of very many others is closed.
+fn wanted(incoming: &Incoming, request: &FetchRequest<'_>) -> Result<WantedPartitions, Stop> {
+    let (mut wanted, mut unknown) = (IndexMap::new(), 0);
     for topic in &request.topics {
         let name: Arc<str> = Arc::from(&*topic.topic);
+        let known = incoming.topic(&topic.topic, topic.topic_id).map_or(0, |topic| topic.partitions.len());
         for partition in &topic.partitions {
+            if usize::try_from(partition.partition).is_ok_and(|index| index < known) {
+                // It is there.
+            } else if unknown < UNKNOWN_MAX {
+                unknown += 1;
+            } else {
+                return Err(Stop::Close(format!(
+                    "a fetch names more than {UNKNOWN_MAX} partitions that are not there"
+                )));
+            }
             let key =
                 PartitionKey { name: Arc::clone(&name), id: topic.topic_id, index: partition.partition };
             wanted.insert(
@@ -154,7 +169,7 @@ fn wanted(request: &FetchRequest<'_>) -> WantedPartitions {
             );
         }
     }
-    wanted
+    Ok(wanted)
 }
 
 /// Changes a session's partitions as the request says.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use klamm_group::Groups;
+use klamm_group::{CommittedOffset, Groups};
 use klamm_model::TopicId;
 use klamm_protocol::{
     ErrorCode, OffsetFetchRequest, OffsetFetchResponse, Str, Uuid,
@@ -16,6 +16,7 @@ use klamm_protocol::{
 
 use crate::{
     authorizer::{Operation, Resource},
+    repeats::Repeats,
     session::{Incoming, Stop, TOPIC_IDS_SINCE_OFFSETS},
 };
 
@@ -27,8 +28,10 @@ pub(crate) async fn handle<'a>(
     request: OffsetFetchRequest<'a>,
 ) -> Result<OffsetFetchResponse<'a>, Stop> {
     let image = incoming.broker.groups.image();
+    let mut told = Told(Repeats::of(incoming));
     if incoming.version >= GROUPS_SINCE {
-        let groups = request.groups.into_iter().map(|group| fetch(incoming, &image, group)).collect();
+        let groups = request.groups.into_iter().map(|group| fetch(incoming, &image, &mut told, group));
+        let groups = groups.collect::<Result<_, Stop>>()?;
         return Ok(OffsetFetchResponse { groups, ..Default::default() });
     }
     let wanted =
@@ -39,7 +42,7 @@ pub(crate) async fn handle<'a>(
         };
     let topics = request.topics.map(|topics| topics.into_iter().map(wanted).collect());
     let group = OffsetFetchRequestGroup { group_id: request.group_id, topics, ..Default::default() };
-    let found = fetch(incoming, &image, group);
+    let found = fetch(incoming, &image, &mut told, group)?;
     let partition = |found: OffsetFetchResponsePartitions<'a>| OffsetFetchResponsePartition {
         partition_index: found.partition_index,
         committed_offset: found.committed_offset,
@@ -58,25 +61,45 @@ pub(crate) async fn handle<'a>(
     })
 }
 
+/// The offsets that were told, by where each lies in the image.
+struct Told(Repeats<usize>);
+
+impl Told {
+    fn tell<'a>(
+        &mut self,
+        index: i32,
+        offset: Option<&CommittedOffset>,
+    ) -> Result<OffsetFetchResponsePartitions<'a>, Stop> {
+        if let Some(offset) = offset {
+            let bytes = size_of::<OffsetFetchResponsePartitions<'_>>() + offset.metadata.len();
+            self.0.tell(std::ptr::from_ref(offset).addr(), bytes)?;
+        }
+        Ok(found(index, offset))
+    }
+}
+
 fn fetch<'a>(
     incoming: &Incoming,
     image: &Arc<Groups>,
+    told: &mut Told,
     asked: OffsetFetchRequestGroup<'a>,
-) -> OffsetFetchResponseGroup<'a> {
+) -> Result<OffsetFetchResponseGroup<'a>, Stop> {
     if !incoming.may(Operation::Describe, Resource::Group(&asked.group_id)) {
         let error_code = ErrorCode::GROUP_AUTHORIZATION_FAILED;
-        return OffsetFetchResponseGroup { group_id: asked.group_id, topics: Vec::new(), error_code };
+        return Ok(OffsetFetchResponseGroup { group_id: asked.group_id, topics: Vec::new(), error_code });
     }
     let topics = match asked.topics {
         Some(topics) => {
-            topics.into_iter().map(|topic| wanted(incoming, image, &asked.group_id, topic)).collect()
+            let topics =
+                topics.into_iter().map(|topic| wanted(incoming, image, told, &asked.group_id, topic));
+            topics.collect::<Result<_, Stop>>()?
         }
-        None => all(incoming, image, &asked.group_id),
+        None => all(incoming, image, told, &asked.group_id)?,
     };
-    OffsetFetchResponseGroup { group_id: asked.group_id, topics, error_code: ErrorCode::NONE }
+    Ok(OffsetFetchResponseGroup { group_id: asked.group_id, topics, error_code: ErrorCode::NONE })
 }
 
-fn found<'a>(index: i32, offset: Option<&klamm_group::CommittedOffset>) -> OffsetFetchResponsePartitions<'a> {
+fn found<'a>(index: i32, offset: Option<&CommittedOffset>) -> OffsetFetchResponsePartitions<'a> {
     OffsetFetchResponsePartitions {
         partition_index: index,
         committed_offset: offset.map_or(-1, |offset| offset.offset),
@@ -90,9 +113,10 @@ fn found<'a>(index: i32, offset: Option<&klamm_group::CommittedOffset>) -> Offse
 fn wanted<'a>(
     incoming: &Incoming,
     image: &Groups,
+    told: &mut Told,
     group: &str,
     asked: OffsetFetchRequestTopics<'a>,
-) -> OffsetFetchResponseTopics<'a> {
+) -> Result<OffsetFetchResponseTopics<'a>, Stop> {
     let by_id = incoming.version >= TOPIC_IDS_SINCE_OFFSETS;
     let topic = match by_id {
         true => incoming.offset_topic("", asked.topic_id).map(|topic| (topic.name.to_string(), topic.id)),
@@ -103,15 +127,22 @@ fn wanted<'a>(
         }),
     };
     let partition = |index: &i32| match &topic {
-        Ok((name, id)) => found(*index, image.offset(group, name, *id, *index)),
-        Err(error_code) => OffsetFetchResponsePartitions { error_code: *error_code, ..found(*index, None) },
+        Ok((name, id)) => told.tell(*index, image.offset(group, name, *id, *index)),
+        Err(error_code) => {
+            Ok(OffsetFetchResponsePartitions { error_code: *error_code, ..found(*index, None) })
+        }
     };
-    let partitions = asked.partition_indexes.iter().map(partition).collect();
-    OffsetFetchResponseTopics { name: asked.name, topic_id: asked.topic_id, partitions }
+    let partitions = asked.partition_indexes.iter().map(partition).collect::<Result<_, Stop>>()?;
+    Ok(OffsetFetchResponseTopics { name: asked.name, topic_id: asked.topic_id, partitions })
 }
 
 /// All offsets of a group.
-fn all<'a>(incoming: &Incoming, image: &Groups, group: &str) -> Vec<OffsetFetchResponseTopics<'a>> {
+fn all<'a>(
+    incoming: &Incoming,
+    image: &Groups,
+    told: &mut Told,
+    group: &str,
+) -> Result<Vec<OffsetFetchResponseTopics<'a>>, Stop> {
     let by_id = incoming.version >= TOPIC_IDS_SINCE_OFFSETS;
     let mut topics: Vec<OffsetFetchResponseTopics<'a>> = Vec::new();
     for (name, index, offset) in image.offsets(group) {
@@ -124,7 +155,7 @@ fn all<'a>(incoming: &Incoming, image: &Groups, group: &str) -> Vec<OffsetFetchR
             let name: Str<'a> = name.as_str().to_owned().into();
             topics.push(OffsetFetchResponseTopics { name, topic_id, partitions: Vec::new() });
         }
-        topics.last_mut().expect("pushed above").partitions.push(found(index, Some(offset)));
+        topics.last_mut().expect("pushed above").partitions.push(told.tell(index, Some(offset))?);
     }
-    topics
+    Ok(topics)
 }

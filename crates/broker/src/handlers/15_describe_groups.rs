@@ -1,6 +1,7 @@
 //! DescribeGroups v0-6. v6: a group that is not there is an error (KIP-1043); before, it is `Dead`.
 
-use klamm_group::Described;
+use indexmap::IndexSet;
+use klamm_group::{Described, DescribedMember};
 use klamm_protocol::{
     Blob, DescribeGroupsRequest, DescribeGroupsResponse, ErrorCode, Str,
     describe_groups::{DescribedGroup, DescribedGroupMember},
@@ -8,6 +9,7 @@ use klamm_protocol::{
 
 use crate::{
     authorizer::{Operation, Resource},
+    repeats::Repeats,
     session::{Incoming, Stop},
 };
 
@@ -22,11 +24,14 @@ pub(crate) async fn handle<'a>(
     incoming: &Incoming,
     request: DescribeGroupsRequest<'a>,
 ) -> Result<DescribeGroupsResponse<'a>, Stop> {
-    let names: Vec<String> = request.groups.iter().map(ToString::to_string).collect();
-    let described = incoming.broker.groups.describe(names).await;
+    // Each group is asked for once, and each time that it is named it is told.
+    let mut names = IndexSet::new();
+    let numbers: Vec<_> = request.groups.iter().map(|name| names.insert_full(name.to_string()).0).collect();
+    let described = incoming.broker.groups.describe(names.into_iter().collect()).await;
+    let mut repeats = Repeats::of(incoming);
     let operations = if request.include_authorized_operations { GROUP_OPERATIONS } else { NOT_ASKED };
     let mut groups = Vec::with_capacity(request.groups.len());
-    for (number, group_id) in request.groups.into_iter().enumerate() {
+    for (number, group_id) in numbers.into_iter().zip(request.groups) {
         let refused = |group_id, error_code| DescribedGroup {
             error_code,
             group_id,
@@ -39,13 +44,25 @@ pub(crate) async fn handle<'a>(
             match &described {
                 Err(error_code) => refused(group_id, *error_code),
                 Ok(described) => match &described[number] {
-                    Some(group) => describe(incoming.version, group_id, group, operations),
+                    Some(group) => {
+                        repeats.tell(number, bytes(group))?;
+                        describe(incoming.version, group_id, group, operations)
+                    }
                     None => missing(incoming.version, group_id, operations),
                 },
             }
         });
     }
     Ok(DescribeGroupsResponse { groups, ..Default::default() })
+}
+
+/// About what a group takes in an answer.
+fn bytes(group: &Described) -> usize {
+    let member = |member: &DescribedMember| {
+        let texts = member.id.as_str().len() + member.client_id.len() + member.client_host.len();
+        size_of::<DescribedGroupMember<'_>>() + texts + member.metadata.len() + member.assignment.len()
+    };
+    size_of::<DescribedGroup<'_>>() + group.members.iter().map(member).sum::<usize>()
 }
 
 fn missing<'a>(version: i16, group_id: Str<'a>, authorized_operations: i32) -> DescribedGroup<'a> {
@@ -68,7 +85,7 @@ fn describe<'a>(
     authorized_operations: i32,
 ) -> DescribedGroup<'a> {
     let text = |text: &str| -> Str<'a> { text.to_owned().into() };
-    let member = |member: &klamm_group::DescribedMember| DescribedGroupMember {
+    let member = |member: &DescribedMember| DescribedGroupMember {
         member_id: text(member.id.as_str()),
         group_instance_id: member
             .instance

@@ -12,6 +12,7 @@ use crate::{
     authorizer::{Operation, Resource},
     configs::{BROKER, BROKER_LOGGER, BUCKETS_TOPIC, CLIENT_METRICS, GROUP, Refusal, Row, TOPIC, bucket},
     errors,
+    repeats::Repeats,
     session::{Incoming, Stop},
     topic_config,
 };
@@ -38,26 +39,31 @@ pub(crate) async fn handle<'a>(
         config_type: if incoming.version >= TYPES_SINCE { row.kind as i8 } else { 0 },
         documentation: documented.then(|| row.doc.into()),
     };
-    let describe = |resource: DescribeConfigsResource<'a>| {
+    let mut repeats = Repeats::of(incoming);
+    let mut describe = |resource: DescribeConfigsResource<'a>| {
         let rows = rows(incoming, &resource);
+        if let Ok(rows) = &rows
+            && !rows.is_empty()
+        {
+            let name = (resource.resource_type, resource.resource_name.clone());
+            repeats.tell(name, rows.iter().map(Row::bytes).sum())?;
+        }
         let (error_code, why) = match &rows {
             Ok(_) => (ErrorCode::NONE, String::new()),
             Err(refusal) => refusal.clone(),
         };
         let asked = resource.configuration_keys.filter(|keys| !keys.is_empty());
         let wanted = |row: &Row| asked.as_ref().is_none_or(|keys| keys.iter().any(|key| key == row.name));
-        DescribeConfigsResult {
+        Ok(DescribeConfigsResult {
             error_code,
             error_message: Some(why.into()),
             resource_type: resource.resource_type,
             resource_name: resource.resource_name,
             configs: rows.unwrap_or_default().into_iter().filter(wanted).map(tell).collect(),
-        }
+        })
     };
-    Ok(DescribeConfigsResponse {
-        results: request.resources.into_iter().map(describe).collect(),
-        ..Default::default()
-    })
+    let results = request.resources.into_iter().map(&mut describe).collect::<Result<_, Stop>>()?;
+    Ok(DescribeConfigsResponse { results, ..Default::default() })
 }
 
 fn synonym<'a>((name, value, source): (&'static str, Option<String>, i8)) -> DescribeConfigsSynonym<'a> {

@@ -1,7 +1,10 @@
 //! DescribeLogDirs v1-4: one folder, with the sizes of the partitions on disk. v4: the disk's own size (KIP-827). Topics in memory
 //! are not in the folder.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use klamm_model::{PartitionId, StorageClass};
 use klamm_protocol::{
@@ -26,8 +29,8 @@ pub(crate) async fn handle<'a>(
         let error_code = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
         return Ok(DescribeLogDirsResponse { error_code, ..Default::default() });
     }
-    let asked: Option<BTreeMap<String, Vec<i32>>> = request.topics.map(|topics| {
-        let mut asked = BTreeMap::<_, Vec<_>>::new();
+    let asked: Option<BTreeMap<String, BTreeSet<i32>>> = request.topics.map(|topics| {
+        let mut asked = BTreeMap::<_, BTreeSet<_>>::new();
         for topic in topics {
             asked.entry(topic.topic.into_owned()).or_default().extend(topic.partitions);
         }

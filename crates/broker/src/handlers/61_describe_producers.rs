@@ -1,15 +1,19 @@
 //! DescribeProducers v0 (KIP-664): the producers that a partition remembers. None has a transaction.
 
-use klamm_model::TopicName;
+use std::sync::Arc;
+
+use klamm_cluster::Topic;
+use klamm_model::{PartitionId, TopicName};
 use klamm_partition::{Command, Reply};
 use klamm_protocol::{
-    DescribeProducersRequest, DescribeProducersResponse, ErrorCode, Uuid,
+    DescribeProducersRequest, DescribeProducersResponse, ErrorCode, Str, Uuid,
     describe_producers::{PartitionResponse, ProducerState, TopicResponse},
 };
 
 use crate::{
     authorizer::{Operation, Resource},
     errors,
+    repeats::Repeats,
     session::{Incoming, Stop},
 };
 
@@ -18,44 +22,56 @@ pub(crate) async fn handle<'a>(
     request: DescribeProducersRequest<'a>,
 ) -> Result<DescribeProducersResponse<'a>, Stop> {
     let mut topics = Vec::with_capacity(request.topics.len());
+    let mut repeats = Repeats::of(incoming);
     for topic in request.topics {
         let mut partitions = Vec::with_capacity(topic.partition_indexes.len());
-        for index in topic.partition_indexes {
-            let found = producers(incoming, &topic.name, index).await;
-            let (error_code, error_message) = match found.as_ref().err() {
-                None => (ErrorCode::NONE, None),
-                Some((code, why)) => (*code, why.clone()),
+        let found = find(incoming, &topic.name);
+        for partition_index in topic.partition_indexes {
+            let found = match &found {
+                Ok(found) => producers(incoming, found, partition_index).await.map_err(|code| (code, None)),
+                Err(refusal) => Err(refusal.clone()),
             };
-            partitions.push(PartitionResponse {
-                partition_index: index,
-                error_code,
-                error_message: error_message.map(Into::into),
-                active_producers: found.unwrap_or_default(),
-            });
+            let mut response = PartitionResponse { partition_index, ..Default::default() };
+            match found {
+                Ok((partition, producers)) => {
+                    repeats.tell(Some(partition), producers.len() * size_of::<ProducerState>())?;
+                    response.active_producers = producers;
+                }
+                Err((error_code, error_message)) => {
+                    // The same words for each partition of the topic.
+                    repeats.tell(None, error_message.as_ref().map_or(0, |why| why.len()))?;
+                    (response.error_code, response.error_message) = (error_code, error_message);
+                }
+            }
+            partitions.push(response);
         }
         topics.push(TopicResponse { name: topic.name, partitions });
     }
     Ok(DescribeProducersResponse { topics, ..Default::default() })
 }
 
-/// The producers of a partition, or Kafka's code and text.
-async fn producers(
-    incoming: &Incoming,
-    name: &str,
-    index: i32,
-) -> Result<Vec<ProducerState>, (ErrorCode, Option<String>)> {
+/// A topic, or Kafka's code and text.
+fn find<'a>(incoming: &Incoming, name: &str) -> Result<Arc<Topic>, (ErrorCode, Option<Str<'a>>)> {
     if !incoming.may(Operation::Read, Resource::Topic(name)) {
         return Err((ErrorCode::TOPIC_AUTHORIZATION_FAILED, None));
     }
     if let Err(error) = TopicName::parse(name) {
-        return Err((ErrorCode::INVALID_TOPIC_EXCEPTION, Some(errors::of_name(name, &error))));
+        return Err((ErrorCode::INVALID_TOPIC_EXCEPTION, Some(errors::of_name(name, &error).into())));
     }
-    let unknown = "This server does not host this topic-partition.".to_owned();
-    let topic = incoming.broker.topic(name, Uuid::ZERO).map_err(|code| (code, Some(unknown)))?;
-    let located = incoming.broker.locate(topic, index).map_err(|code| (code, None))?;
+    let unknown = "This server does not host this topic-partition.";
+    incoming.broker.topic(name, Uuid::ZERO).map_err(|code| (code, Some(unknown.into())))
+}
+
+/// The producers of a partition.
+async fn producers(
+    incoming: &Incoming,
+    topic: &Arc<Topic>,
+    index: i32,
+) -> Result<(PartitionId, Vec<ProducerState>), ErrorCode> {
+    let located = incoming.broker.locate(Arc::clone(topic), index)?;
     let asked = located.shard.shard.ask(Command::DescribeProducers { partition: located.id }).await;
-    let Reply::Producers(Some(producers)) = asked.map_err(|error| (errors::of_shard(&error), None))? else {
-        return Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None));
+    let Reply::Producers(Some(producers)) = asked.map_err(|error| errors::of_shard(&error))? else {
+        return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     };
     let state = |producer: klamm_partition::ProducerSummary| ProducerState {
         producer_id: producer.id,
@@ -65,5 +81,5 @@ async fn producers(
         coordinator_epoch: -1,
         current_txn_start_offset: -1,
     };
-    Ok(producers.into_iter().map(state).collect())
+    Ok((located.id, producers.into_iter().map(state).collect()))
 }

@@ -1,7 +1,7 @@
 //! The machine by itself: what it refuses, and what it persists.
 
 use bytes::Bytes;
-use klamm_machine::{Machine, PayloadReader, PayloadWriter, Record};
+use klamm_machine::{Machine, Now, PayloadReader, PayloadWriter, Record};
 use klamm_model::{Epoch, TopicId, TopicName};
 
 use super::story::{Story, assert_snapshot};
@@ -70,6 +70,18 @@ fn what_records_can_tell_is_checked_again() {
     assert_eq!(ask(&mut story, delete()), Reply::Done);
     assert_eq!(story.machine, Groups::default());
     assert_eq!(ask(&mut story, delete()), Reply::Done, "deleting twice is deleting once");
+}
+
+#[test]
+fn an_offset_is_deleted_once_however_often_it_is_named() {
+    let mut story = Story::new(GroupConfig::default());
+    ask(&mut story, commit(Committer::Simple, vec![offset("t", 1, 0, 5), offset("t", 1, 1, 6)]));
+    let partitions = [1, 0, 1, 7, 1].map(|index| (topic("t"), index)).to_vec();
+    let request = Request::DeleteOffsets { group: "g".into(), partitions };
+    let now = Now { epoch: Epoch(1), wall_ms: 0 };
+    let decided = story.machine.decide(Command { epoch: Some(Epoch(1)), request }, now);
+    let Some(GroupRecord::OffsetsDeleted { partitions, .. }) = decided.record else { panic!("{decided:?}") };
+    assert_eq!(partitions, [(topic("t"), 1), (topic("t"), 0)]);
 }
 
 #[test]

@@ -123,6 +123,25 @@ async fn a_peer_that_takes_no_answers_is_closed() {
 }
 
 #[tokio::test]
+async fn answers_that_are_not_taken_stop_the_reading() {
+    const CALLS: usize = 100;
+    let setup = Setup::new(Limits::default()).await;
+    let mut client = setup.client().await;
+    client.send(&frame(b'b', 1024, b"large").repeat(CALLS)).await;
+    let called = || setup.log.events().iter().filter(|event| *event == "call large").count();
+    let mut before = 0;
+    while before == 0 || called() > before {
+        before = called();
+        sleep(Duration::from_millis(200)).await;
+    }
+    // What the kernel takes is a few of them.
+    assert!(called() <= 24, "{} answers of a mebibyte wait", called());
+    for _ in 0..CALLS {
+        assert_eq!(client.answer().await.unwrap().len(), 1 << 20);
+    }
+}
+
+#[tokio::test]
 async fn what_calls_keep_beside_their_frames_counts() {
     let setup = Setup::new(Limits { in_flight_bytes_max: 1 << 20, ..Limits::default() }).await;
     let mut client = setup.client().await;

@@ -1,6 +1,7 @@
 //! A service for tests, and a client. A frame is a letter, a number of milliseconds (two bytes), and a text.
 //! `o` overlaps, `a` runs alone: both answer with their frame after that time. `n` has no answer, `c` closes,
-//! `p` panics when polled, `P` when called, `f` never ends (alone). `s` answers with `ms` segments. `k` overlaps and keeps a mebibyte meanwhile.
+//! `p` panics when polled, `P` when called, `f` never ends (alone). `s` answers with `ms` segments, `b` (alone) with
+//! as many KiB. `k` overlaps and keeps a mebibyte meanwhile.
 
 use std::{
     net::SocketAddr,
@@ -95,6 +96,7 @@ impl Session for TestSession {
                 b'c' => return Answer::close("as \x1b[31mthe frame\r\n said"),
                 b'p' => panic!("as the frame {name} said"),
                 b'f' => std::future::pending().await,
+                b'b' => return kibibytes(ms.into()),
                 b's' => return segments(ms.into()),
                 _ => {}
             }
@@ -121,6 +123,11 @@ impl Session for TestSession {
 fn segments(count: u32) -> Answer {
     let head = Bytes::copy_from_slice(&(2 * count).to_be_bytes());
     Answer::Frame(std::iter::once(head).chain((0..count).map(|n| Bytes::from(vec![n as u8; 2]))).collect())
+}
+
+fn kibibytes(count: u32) -> Answer {
+    let head = Bytes::copy_from_slice(&(count << 10).to_be_bytes());
+    Answer::Frame(vec![head, vec![b'x'; (count as usize) << 10].into()])
 }
 
 /// A running server.

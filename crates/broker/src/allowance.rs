@@ -1,6 +1,6 @@
-//! What batches inflate to is bounded: a few bytes may say a mebibyte. For each request there is a budget, the largest size of
-//! a request; and what a connection's requests under way keep beside their frames counts as frames do, so that no more is
-//! read meanwhile.
+//! What a request's batches may take beyond the request itself. A few bytes may say a mebibyte, and a batch of few bytes may have
+//! thousands of bad records. What a request inflates is bounded by the largest size of a request; and what a connection's
+//! requests under way keep beside their frames counts as frames do, so that no more is read meanwhile.
 
 use std::sync::{
     Arc,
@@ -9,6 +9,9 @@ use std::sync::{
 
 use bytes::Bytes;
 use klamm_records::{BatchError, Codec, DecompressCap, decompress};
+
+/// Bad records of a request that are told one by one; Kafka tells all.
+const RECORDS_TOLD_MAX: usize = 5000;
 
 /// Bytes that a connection's requests under way keep in memory beside their frames.
 #[derive(Debug, Clone, Default)]
@@ -19,21 +22,27 @@ impl Beside {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// A request that may inflate so many bytes.
-    pub(crate) fn inflation(&self, bytes_max: usize) -> Inflation {
-        Inflation { left_bytes: bytes_max, kept_bytes: 0, beside: self.clone() }
+    /// That of a request that may inflate so many bytes.
+    pub(crate) fn allowance(&self, bytes_max: usize) -> Allowance {
+        Allowance {
+            left_bytes: bytes_max,
+            left_records: RECORDS_TOLD_MAX,
+            kept_bytes: 0,
+            beside: self.clone(),
+        }
     }
 }
 
-/// What a request may still inflate, and what it keeps of it until it is answered.
+/// What a request may still inflate and tell, and what it keeps until it is answered.
 #[derive(Debug)]
-pub(crate) struct Inflation {
+pub(crate) struct Allowance {
     left_bytes: usize,
+    left_records: usize,
     kept_bytes: usize,
     beside: Beside,
 }
 
-impl Inflation {
+impl Allowance {
     /// A payload, inflated within what is left.
     pub(crate) fn decompress(&mut self, codec: Codec, payload: &Bytes) -> Result<Bytes, BatchError> {
         if codec == Codec::None {
@@ -47,6 +56,13 @@ impl Inflation {
         plain
     }
 
+    /// Whether one more bad record is told.
+    pub(crate) fn tells(&mut self) -> bool {
+        let tells = self.left_records > 0;
+        self.left_records -= usize::from(tells);
+        tells
+    }
+
     /// Notes bytes that are kept until the request is answered.
     pub(crate) fn keep(&mut self, bytes: usize) {
         self.kept_bytes += bytes;
@@ -54,7 +70,7 @@ impl Inflation {
     }
 }
 
-impl Drop for Inflation {
+impl Drop for Allowance {
     fn drop(&mut self) {
         self.beside.0.fetch_sub(self.kept_bytes, Ordering::Relaxed);
     }
