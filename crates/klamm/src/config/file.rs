@@ -10,7 +10,7 @@ pub(super) fn read(path: &Path, text: &str) -> Result<Vec<Setting>, ConfigError>
     let source = |at: usize| Source::File { path: path.to_owned(), line: line_of(text, at) };
     let table = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
         source: source(error.span().map_or(0, |span| span.start)),
-        problem: error.message().to_owned(),
+        problem: explained(error.message()),
     })?;
     let mut settings = Vec::new();
     flatten("", table.get_ref(), &source, &mut settings)?;
@@ -23,6 +23,16 @@ pub(super) fn read(path: &Path, text: &str) -> Result<Vec<Setting>, ConfigError>
         }
     }
     Ok(settings)
+}
+
+/// TOML takes `max.connections` for a table where `max.connections.per.ip` is set too.
+fn explained(problem: &str) -> String {
+    let hint = match problem {
+        _ if problem.contains("dotted key") => "",
+        "duplicate key" => "keep one of them; ",
+        _ => return problem.to_owned(),
+    };
+    format!("{problem}; {hint}where a key goes on from another, write it in quotes: \"max.connections\" = 5")
 }
 
 fn line_of(text: &str, at: usize) -> usize {

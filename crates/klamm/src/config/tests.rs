@@ -157,6 +157,14 @@ fn refusals_say_what_where_and_what_to_do() {
          socket.request.max.bytes (default)",
     );
     assert!(refusal("a = 1\nb = ", &[], &[]).starts_with("klamm.toml, line 2: not valid TOML: "));
+    let both = ["max.connections = 5", "max.connections.per.ip = 2"];
+    for file in [both.join("\n"), format!("{}\n{}", both[1], both[0])] {
+        let error = refusal(&file, &[], &[]);
+        assert!(error.starts_with("klamm.toml, line 2: ") && error.contains("in quotes"), "{error}");
+    }
+    let quoted = "\"max.connections\" = 5\nmax.connections.per.ip = 2";
+    let config = load(quoted, &[], &[]).unwrap();
+    assert_eq!((config.max_connections, config.max_connections_per_ip), (5, 2));
 }
 
 #[test]
