@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use klamm_broker::{
     AllowClients, Broker, BrokerConfig, ConfigType, GroupShard, LogConfig, PartitionShard, Parts, Retention,
     Setting,
@@ -172,10 +173,23 @@ impl Klamm {
         self.broker.topic_count()
     }
 
-    /// Waits until the broker can't go on (a disk that fails to sync, a damaged journal), and says why. The process must
+    /// Waits until the broker can't go on (a disk that fails to sync, a shard that halted), and says why. The process must
     /// end then: what is in memory may not be believed any more.
     pub async fn failed(&self) -> String {
-        failed(self.failure.clone()).await
+        tokio::select! { biased;
+            why = failed(self.failure.clone()) => why,
+            why = self.cluster.halted() => format!("shard {} halted: {why}", ShardId::CLUSTER),
+            why = self.groups.shard.halted() => format!("the shard of groups halted: {why}"),
+            why = self.partitions_halted() => why,
+        }
+    }
+
+    async fn partitions_halted(&self) -> String {
+        let mut halted: FuturesUnordered<_> = self.shards.iter().map(|shard| shard.shard.halted()).collect();
+        match halted.next().await {
+            Some(why) => format!("a shard of partitions halted: {why}"),
+            None => std::future::pending().await,
+        }
     }
 
     /// Stops in good order: answers what is under way, makes it durable, closes.

@@ -139,6 +139,16 @@ impl<M: Machine> Shard<M> {
         }
     }
 
+    /// Waits until the shard halts, and says why. Of a shard that is stopped in good order it never tells.
+    pub async fn halted(&self) -> String {
+        let mut state = self.state.clone();
+        let halted = state.wait_for(|state| matches!(state, ShardState::Halted(_))).await;
+        if let Ok(ShardState::Halted(why)) = halted.as_deref() {
+            return why.clone();
+        }
+        std::future::pending().await
+    }
+
     /// Stops taking requests up, lets what is in flight become durable, and waits for the end.
     pub async fn stop(&self) {
         let _ = self.stop.send(true);

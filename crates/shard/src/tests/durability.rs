@@ -1,6 +1,12 @@
 //! No reply before its entry is durable; a fenced owner acknowledges nothing more.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use klamm_env::Env;
@@ -14,10 +20,11 @@ use tokio::{sync::Semaphore, time::timeout};
 use super::{SHARD, memory, produce, serve};
 use crate::{Ack, ShardError, tests::batch};
 
-/// A journal that writes at once, but says that records are durable only when it is permitted to.
+/// A journal that writes at once, but says that records are durable only when it is permitted to. It can be damaged.
 struct Gated {
     inner: Arc<dyn Journal>,
     permits: Semaphore,
+    damaged: AtomicBool,
 }
 
 #[async_trait]
@@ -31,6 +38,9 @@ impl Journal for Gated {
         Ok(())
     }
     async fn read(&self, from: Slot, bytes_max: usize) -> Result<Vec<Entry>, ReadError> {
+        if self.damaged.load(Ordering::Relaxed) {
+            return Err(ReadError::Damaged { slot: from, what: "a flipped bit".to_owned() });
+        }
         self.inner.read(from, bytes_max).await
     }
     async fn tail(&self) -> Result<Tail, ReadError> {
@@ -46,7 +56,8 @@ impl Journal for Gated {
 
 fn gated() -> (ShardStore, Arc<Gated>) {
     let store = memory();
-    let gate = Arc::new(Gated { inner: Arc::clone(&store.journal), permits: Semaphore::new(1) });
+    let (permits, damaged) = (Semaphore::new(1), AtomicBool::new(false));
+    let gate = Arc::new(Gated { inner: Arc::clone(&store.journal), permits, damaged });
     (ShardStore { journal: Arc::clone(&gate) as Arc<dyn Journal>, ..store }, gate)
 }
 
@@ -101,16 +112,20 @@ async fn appends_are_pipelined() {
     assert_eq!(offsets, (0..10).collect::<Vec<_>>());
 }
 
+/// Another broker takes the shard over.
+async fn fence(store: &ShardStore) -> Epoch {
+    let nonce = Nonce(Env::os().entropy.bytes16());
+    let claim = Claim { shard: SHARD, writer: 2, nonce, time_ms: 0, epoch_above: Epoch(0) };
+    acquire(&*store.journal, claim).await.unwrap().epoch
+}
+
 #[tokio::test]
 async fn a_fenced_owner_acknowledges_nothing_and_loads_again() {
     let store = memory();
     let served = serve(&store, 1 << 30, 1 << 20).await;
     served.create(1).await;
     served.write(0, "mine").await;
-    let nonce = Nonce(Env::os().entropy.bytes16());
-    let claim = Claim { shard: SHARD, writer: 2, nonce, time_ms: 0, epoch_above: Epoch(0) };
-    let other = acquire(&*store.journal, claim).await.unwrap();
-    assert_eq!(other.epoch, Epoch(2));
+    assert_eq!(fence(&store).await, Epoch(2));
     assert_eq!(served.send(0, batch("lost", 0, None)).await, Err(ShardError::NotServing));
     // It takes over in turn, with what was acknowledged and no more.
     super::eventually(async || served.send(0, batch("later", 0, None)).await.is_ok()).await;
@@ -118,4 +133,18 @@ async fn a_fenced_owner_acknowledges_nothing_and_loads_again() {
     assert_eq!(values[0], "mine");
     assert!(!values.contains(&"lost".to_owned()));
     assert!(served.view(0).epoch_of(1).unwrap() > Epoch(2));
+}
+
+#[tokio::test]
+async fn an_owner_that_finds_damage_halts_and_says_so() {
+    let (store, gate) = gated();
+    let served = serve(&store, 1 << 30, 1 << 20).await;
+    served.create(1).await;
+    fence(&store).await;
+    gate.damaged.store(true, Ordering::Relaxed);
+    assert_eq!(served.send(0, batch("lost", 0, None)).await, Err(ShardError::NotServing));
+    let why = timeout(Duration::from_secs(5), served.shard.halted()).await.expect("it tells");
+    assert!(why.contains("a flipped bit"), "{why}");
+    assert_eq!(served.send(0, batch("later", 0, None)).await, Err(ShardError::NotServing));
+    served.shard.stop().await;
 }
