@@ -3,8 +3,8 @@
 //! A seed decides everything: [`run`] twice gives the same log. Code map: `run` is one run, of one or two brokers that know
 //! nothing of each other; `host` starts a broker (the library facade) on `env` (clock, randomness, network over turmoil)
 //! and `disk`; `producer`, `plain`, `ephemeral`, `reader` and `member` are the clients, on `client` (the real codec); `chaos` is the
-//! faults; `klamm-checker` judges while the run goes on. `days` is another run: days of retention in accelerated time.
-//! Not here yet: bit rot, object stores under a broker, brokers that form a cluster.
+//! faults; `klamm-checker` judges while the run goes on. `days` is another run: days of retention in accelerated time;
+//! `rot` flips bits on the disk. Not here yet: object stores under a broker, brokers that form a cluster.
 
 mod batch;
 mod chaos;

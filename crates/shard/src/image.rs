@@ -1,4 +1,5 @@
 //! An image: the machine's own state as of the last durable entry, shared with readers as an immutable value.
+//! Invariant: it never goes back. While a shard loads again, readers keep what they had.
 
 use std::{ops::Range, sync::Arc};
 
@@ -16,7 +17,8 @@ impl<M: Machine> Image<M> {
     /// An empty image and the view that fills it.
     pub fn new() -> (Arc<Self>, ImageView<M>) {
         let image = Arc::new(Self(ArcSwap::from_pointee(M::default())));
-        (Arc::clone(&image), ImageView { image, state: M::default(), segments: Vec::new() })
+        let (state, segments) = (M::default(), Vec::new());
+        (Arc::clone(&image), ImageView { image, state, loading: true, segments })
     }
 
     /// The state as of the last durable entry.
@@ -29,6 +31,8 @@ impl<M: Machine> Image<M> {
 pub struct ImageView<M> {
     image: Arc<Image<M>>,
     state: M,
+    /// The state is on its way to what readers have already.
+    loading: bool,
     /// Sealed files; they hold no batches, so all are dead once the head has passed them.
     segments: Vec<(SegmentId, Slot)>,
 }
@@ -37,12 +41,19 @@ impl<M: Machine> View<M> for ImageView<M> {
     fn restore(&mut self, machine: &M, segments: &[SegmentInfo]) {
         self.state = machine.clone();
         self.segments = segments.iter().map(|info| (info.id, info.slots.end)).collect();
+        self.loading = true;
+    }
+
+    fn loaded(&mut self) {
+        self.loading = false;
         self.image.0.store(Arc::new(self.state.clone()));
     }
 
     fn publish(&mut self, entry: Published<'_, M::Record>) {
         entry.records.iter().for_each(|placed| self.state.replay(&placed.record, entry.at));
-        self.image.0.store(Arc::new(self.state.clone()));
+        if !self.loading {
+            self.image.0.store(Arc::new(self.state.clone()));
+        }
     }
 
     fn batches(&self, _: &Range<Slot>) -> Vec<(PartitionId, BatchAt)> {

@@ -106,6 +106,7 @@ pub(crate) async fn recover<M: Machine, V: View<M>>(
         }
     }
     above.iter().for_each(|info| view.sealed(info));
+    view.loaded();
     Ok(Loaded { machine, ownership, boundaries, file_start })
 }
 

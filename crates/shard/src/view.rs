@@ -42,6 +42,8 @@ pub struct Published<'a, R> {
 pub trait View<M: Machine>: Send + 'static {
     /// Begins anew from a snapshot and the segments below it.
     fn restore(&mut self, machine: &M, segments: &[SegmentInfo]);
+    /// All that was durable when the shard was taken over is taken in.
+    fn loaded(&mut self) {}
     /// Takes in the next durable entry.
     fn publish(&mut self, entry: Published<'_, M::Record>);
     /// The batches in these slots, sorted by (partition, offset).

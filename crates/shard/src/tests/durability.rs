@@ -1,30 +1,27 @@
 //! No reply before its entry is durable; a fenced owner acknowledges nothing more.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use klamm_env::Env;
 use klamm_model::{Epoch, Slot};
+use klamm_partition::Command;
 use klamm_store::{
     AppendError, Claim, Entry, EntryKind, Head, Journal, Nonce, ReadError, ShardStore, Tail, TrimError,
     Written, acquire,
 };
+use parking_lot::Mutex;
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::{SHARD, memory, produce, serve};
-use crate::{Ack, ShardError, tests::batch};
+use super::{SHARD, TOPIC, config, memory, produce, serve};
+use crate::{Ack, Image, Shard, ShardError, ShardState, tests::batch};
 
-/// A journal that writes at once, but says that records are durable only when it is permitted to. It can be damaged.
+/// A journal that writes at once, but says that records are durable only when it is permitted to. Reading can fail.
 struct Gated {
     inner: Arc<dyn Journal>,
     permits: Semaphore,
-    damaged: AtomicBool,
+    /// What reading says, if it fails.
+    unreadable: Mutex<Option<ReadError>>,
 }
 
 #[async_trait]
@@ -38,8 +35,8 @@ impl Journal for Gated {
         Ok(())
     }
     async fn read(&self, from: Slot, bytes_max: usize) -> Result<Vec<Entry>, ReadError> {
-        if self.damaged.load(Ordering::Relaxed) {
-            return Err(ReadError::Damaged { slot: from, what: "a flipped bit".to_owned() });
+        if let Some(error) = self.unreadable.lock().clone() {
+            return Err(error);
         }
         self.inner.read(from, bytes_max).await
     }
@@ -56,8 +53,8 @@ impl Journal for Gated {
 
 fn gated() -> (ShardStore, Arc<Gated>) {
     let store = memory();
-    let (permits, damaged) = (Semaphore::new(1), AtomicBool::new(false));
-    let gate = Arc::new(Gated { inner: Arc::clone(&store.journal), permits, damaged });
+    let (permits, unreadable) = (Semaphore::new(1), Mutex::new(None));
+    let gate = Arc::new(Gated { inner: Arc::clone(&store.journal), permits, unreadable });
     (ShardStore { journal: Arc::clone(&gate) as Arc<dyn Journal>, ..store }, gate)
 }
 
@@ -141,10 +138,32 @@ async fn an_owner_that_finds_damage_halts_and_says_so() {
     let served = serve(&store, 1 << 30, 1 << 20).await;
     served.create(1).await;
     fence(&store).await;
-    gate.damaged.store(true, Ordering::Relaxed);
+    *gate.unreadable.lock() = Some(ReadError::Damaged { slot: Slot(0), what: "a flipped bit".to_owned() });
     assert_eq!(served.send(0, batch("lost", 0, None)).await, Err(ShardError::NotServing));
     let why = timeout(Duration::from_secs(5), served.shard.halted()).await.expect("it tells");
     assert!(why.contains("a flipped bit"), "{why}");
     assert_eq!(served.send(0, batch("later", 0, None)).await, Err(ShardError::NotServing));
     served.shard.stop().await;
+}
+
+#[tokio::test]
+async fn an_image_keeps_what_it_has_while_its_shard_loads_again() {
+    let (store, gate) = gated();
+    let (image, view) = Image::<klamm_partition::Partitions>::new();
+    let shard = Shard::start(Env::os(), store.clone(), config(1 << 30), view);
+    shard.ready().await.unwrap();
+    let create = |index| Command::Create { topic: TOPIC, partitions: vec![(index, 0, i64::MAX)] };
+    shard.ask(create(0)).await.unwrap(); // takes the one permit
+    let partitions = || image.load().iter().count();
+    assert_eq!(partitions(), 1);
+    fence(&store).await;
+    *gate.unreadable.lock() = Some(ReadError::Io("no answer".to_owned()));
+    assert_eq!(shard.ask(create(1)).await.err(), Some(ShardError::NotServing));
+    super::eventually(async || shard.state() == ShardState::Loading).await;
+    tokio::time::sleep(SOON).await;
+    assert_eq!(partitions(), 1, "it loads, and readers see what was durable");
+    *gate.unreadable.lock() = None;
+    gate.permits.add_permits(100);
+    super::eventually(async || shard.ask(create(2)).await.is_ok()).await;
+    assert_eq!(partitions(), 2);
 }
