@@ -97,8 +97,7 @@ pub async fn node(partitions: i32) -> Node {
     }
     let groups = groups.expect("every cluster has a shard of groups");
     let parts = Parts { cluster, image, shards, groups };
-    let broker = Broker::new(broker_config(), env, Arc::new(AllowClients), parts);
-    broker.start().await.expect("the broker starts");
+    let broker = Broker::start(broker_config(), env, Arc::new(AllowClients), parts).await;
     let node = Node { broker: Arc::new(broker), stores };
     call(&mut node.session(), request::body(request::create("bench", partitions, "memory"))).await;
     node

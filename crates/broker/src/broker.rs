@@ -55,6 +55,7 @@ pub struct PartitionShard {
 }
 
 /// The shards of a broker, all serving.
+#[derive(Clone)]
 pub struct Parts {
     /// Shard 0.
     pub cluster: Shard<Cluster>,
@@ -75,7 +76,7 @@ pub struct Broker {
     pub(crate) image: Arc<Image<Cluster>>,
     pub(crate) shards: BTreeMap<ShardId, PartitionShard>,
     pub(crate) groups: GroupShard,
-    pub(crate) producer_ids: ProducerIds,
+    pub(crate) producer_ids: Arc<ProducerIds>,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) outbox: Outbox,
 }
@@ -89,7 +90,14 @@ pub(crate) struct Located {
 
 impl Broker {
     /// A broker over shards that are serving.
-    pub fn new(config: BrokerConfig, env: Env, authorizer: Arc<dyn Authorizer>, parts: Parts) -> Self {
+    pub async fn start(
+        config: BrokerConfig,
+        env: Env,
+        authorizer: Arc<dyn Authorizer>,
+        parts: Parts,
+    ) -> Self {
+        let producer_ids = Arc::<ProducerIds>::default();
+        let outbox = Outbox::start(parts.clone(), Arc::clone(&producer_ids)).await;
         let Parts { cluster, image, shards, groups } = parts;
         Self {
             fetch_sessions: FetchSessions::new(config.fetch_sessions_max),
@@ -100,8 +108,8 @@ impl Broker {
             image,
             shards,
             groups,
-            producer_ids: ProducerIds::default(),
-            outbox: Outbox::default(),
+            producer_ids,
+            outbox,
         }
     }
 
@@ -148,6 +156,8 @@ impl Broker {
 impl Located {
     /// The readers' side of the partition, once the client's idea of the leader epoch was found current.
     pub(crate) fn view(&self, client_epoch: i32) -> Result<(Arc<PartitionView>, Epoch), ErrorCode> {
+        // The view first: if the shard serves after that, no load that the view may have been taken from is under way.
+        let view = self.shard.view.get(self.id);
         let ShardState::Serving(epoch) = self.shard.shard.state() else {
             return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
         };
@@ -159,7 +169,6 @@ impl Located {
             });
         }
         // The metadata has it, its shard does not yet or no more. As Kafka says then: look the topic up again.
-        let view = self.shard.view.get(self.id).ok_or(ErrorCode::NOT_LEADER_OR_FOLLOWER)?;
-        Ok((view, epoch))
+        Ok((view.ok_or(ErrorCode::NOT_LEADER_OR_FOLLOWER)?, epoch))
     }
 }

@@ -26,6 +26,9 @@ mod sessions;
 mod topic_config;
 mod topics;
 
+#[cfg(test)]
+mod tests;
+
 pub use api::{Served, served};
 pub use authorizer::{AllowClients, Authorizer, Operation, Principal, Resource};
 pub use broker::{Broker, BrokerConfig, PartitionShard, Parts};

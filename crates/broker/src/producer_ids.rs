@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use klamm_cluster::{Command, Reply};
+use klamm_cluster::{Cluster, Command, Reply};
 use klamm_model::ProducerId;
 use klamm_protocol::ErrorCode;
 use tokio::sync::Mutex;
@@ -16,6 +16,14 @@ const BLOCK: i64 = 1000;
 #[derive(Default)]
 pub(crate) struct ProducerIds(Mutex<Range<ProducerId>>);
 
+impl ProducerIds {
+    /// Nobody has an id from here on: this broker is the only one that gives them out.
+    pub(crate) async fn unused(&self, image: &Cluster) -> ProducerId {
+        let block = self.0.lock().await;
+        if block.is_empty() { image.next_producer_id() } else { block.start }
+    }
+}
+
 impl Broker {
     /// A producer id that nobody ever had.
     pub(crate) async fn producer_id(&self) -> Result<ProducerId, ErrorCode> {
@@ -28,11 +36,5 @@ impl Broker {
             };
         }
         Ok(block.next().expect("the block is not empty"))
-    }
-
-    /// Nobody has an id from here on: this broker is the only one that gives them out.
-    pub(crate) async fn producer_ids_unused(&self) -> ProducerId {
-        let block = self.producer_ids.0.lock().await;
-        if block.is_empty() { self.image.load().next_producer_id() } else { block.start }
     }
 }

@@ -1,6 +1,6 @@
 //! Making and deleting topics, for the handlers and for auto-creation.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use klamm_cluster::{Command, CreateError, NewTopic, Reply};
 use klamm_model::{TopicId, TopicName};
@@ -91,11 +91,11 @@ impl Broker {
     }
 
     /// Makes a topic; when this returns, its partitions take batches.
-    pub(crate) async fn create_topic(&self, new: NewTopic) -> Result<(), TopicError> {
-        let name = new.name.clone();
+    pub(crate) async fn create_topic(self: &Arc<Self>, new: NewTopic) -> Result<(), TopicError> {
+        let (name, id) = (new.name.clone(), new.id);
         let failed = |error| (errors::of_shard(&error), "the topic may have been made; ask again".to_owned());
-        match self.cluster.ask(Command::CreateTopic(new)).await.map_err(failed)? {
-            Reply::Created(Ok(())) => self.settle().await.map_err(failed),
+        match self.change(id, Command::CreateTopic(new)).await.map_err(failed)? {
+            Reply::Created(Ok(())) => Ok(()),
             Reply::Created(Err(CreateError::NameTaken)) => {
                 Err((ErrorCode::TOPIC_ALREADY_EXISTS, format!("Topic '{name}' already exists.")))
             }
@@ -104,11 +104,11 @@ impl Broker {
     }
 
     /// Deletes a topic and its data.
-    pub(crate) async fn delete_topic(&self, id: TopicId) -> Result<(), TopicError> {
+    pub(crate) async fn delete_topic(self: &Arc<Self>, id: TopicId) -> Result<(), TopicError> {
         let failed =
             |error| (errors::of_shard(&error), "the topic may have been deleted; ask again".to_owned());
-        match self.cluster.ask(Command::DeleteTopic(id)).await.map_err(failed)? {
-            Reply::Deleted(true) => self.settle().await.map_err(failed),
+        match self.change(id, Command::DeleteTopic(id)).await.map_err(failed)? {
+            Reply::Deleted(true) => Ok(()),
             _ => Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "the topic is not there".to_owned())),
         }
     }

@@ -113,10 +113,10 @@ impl Cluster {
         self.shards.iter().map(|(id, shard)| (*id, *shard))
     }
 
-    /// The shard of a partition.
-    pub fn shard_of(&self, id: PartitionId) -> Option<ShardId> {
+    /// What is known of a partition.
+    pub fn partition(&self, id: PartitionId) -> Option<TopicPartition> {
         let index = usize::try_from(id.index).ok()?;
-        self.topic(id.topic)?.partitions.get(index).map(|partition| partition.shard)
+        self.topic(id.topic)?.partitions.get(index).copied()
     }
 
     /// What other shards still have to do, in order.

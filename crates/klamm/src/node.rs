@@ -150,9 +150,8 @@ impl Klamm {
         groups.shard.ready().await.map_err(|why| start.failed(groups_id, why))?;
         let all = shards.values().cloned().collect();
         let parts = Parts { cluster: cluster.clone(), image, shards, groups: groups.clone() };
-        let broker = Broker::new(start.broker(), env.clone(), Arc::new(AllowClients), parts);
+        let broker = Broker::start(start.broker(), env.clone(), Arc::new(AllowClients), parts).await;
         let broker = Arc::new(broker);
-        broker.start().await?;
 
         let service = Arc::new(KafkaService(Arc::clone(&broker)));
         let server = Server::start(listener, service, start.limits(), Arc::clone(&env.clock));

@@ -98,13 +98,9 @@ async fn grow(
     }
     let failed =
         |error| (errors::of_shard(&error), "the partitions may have been made; ask again".to_owned());
-    match broker
-        .cluster
-        .ask(Command::AddPartitions { topic: topic.id, total: asked.count })
-        .await
-        .map_err(failed)?
-    {
-        Reply::Changed(true) => broker.settle().await.map_err(failed),
+    let change = Command::AddPartitions { topic: topic.id, total: asked.count };
+    match broker.change(topic.id, change).await.map_err(failed)? {
+        Reply::Changed(true) => Ok(()),
         Reply::Changed(false) => {
             Err((ErrorCode::INVALID_PARTITIONS, "the topic changed meanwhile".to_owned()))
         }

@@ -1,0 +1,101 @@
+//! What was promised to other shards arrives, whoever waits for it.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use klamm_cluster::Command as ClusterCommand;
+use klamm_model::{PartitionId, ShardId, Slot, StorageClass};
+use klamm_partition::{Command, Reply};
+use klamm_store::{
+    AppendError, Entry, Head, Journal, ReadError, ShardStore, Tail, TrimError, Written, memory::MemoryStore,
+};
+use tokio::sync::Semaphore;
+
+use super::{Stores, TOPIC, broker, new_topic};
+use crate::AllowClients;
+
+const PARTITION: PartitionId = PartitionId { topic: TOPIC, index: 0 };
+
+/// A journal that says that entries are durable only when it is permitted to.
+struct Gated {
+    inner: Arc<dyn Journal>,
+    permits: Semaphore,
+}
+
+#[async_trait]
+impl Journal for Gated {
+    async fn append(&self, entry: Entry, written: Written) -> Result<(), AppendError> {
+        self.inner.append(entry, written).await?;
+        drop(self.permits.acquire().await.expect("never closed"));
+        Ok(())
+    }
+    async fn read(&self, from: Slot, bytes_max: usize) -> Result<Vec<Entry>, ReadError> {
+        self.inner.read(from, bytes_max).await
+    }
+    async fn tail(&self) -> Result<Tail, ReadError> {
+        self.inner.tail().await
+    }
+    async fn head(&self) -> Result<Option<Head>, ReadError> {
+        self.inner.head().await
+    }
+    async fn trim(&self, head: Head) -> Result<(), TrimError> {
+        self.inner.trim(head).await
+    }
+}
+
+async fn eventually(mut done: impl FnMut() -> bool) {
+    for _ in 0..2000 {
+        if done() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it did not come about");
+}
+
+#[tokio::test]
+async fn a_topic_has_its_partitions_though_nobody_waits_for_it_any_more() {
+    let store = MemoryStore::open(ShardId::CLUSTER);
+    let gate = Arc::new(Gated { inner: Arc::clone(&store.journal), permits: Semaphore::new(1) });
+    let mut stores = Stores::default();
+    stores.0.insert(ShardId::CLUSTER, ShardStore { journal: Arc::clone(&gate) as Arc<dyn Journal>, ..store });
+    let parts = stores.start().await;
+    let broker = broker(parts.clone(), Arc::new(AllowClients)).await;
+    let closed = gate.permits.acquire().await.unwrap();
+    let create = broker.change(TOPIC, new_topic(StorageClass::Disk, 1));
+    tokio::time::timeout(Duration::from_millis(30), create).await.expect_err("it is not durable");
+    drop(closed);
+    eventually(|| parts.shards.values().any(|shard| shard.view.get(PARTITION).is_some())).await;
+    eventually(|| parts.image.load().outbox().next().is_none()).await;
+}
+
+/// An effect that was delivered, and whose record was lost in a crash, comes again; the topic may be gone by then.
+#[tokio::test]
+async fn a_topic_that_is_gone_does_not_come_back() {
+    let mut stores = Stores::default();
+    let parts = stores.start().await;
+    parts.cluster.ask(new_topic(StorageClass::Disk, 1)).await.unwrap();
+    parts.cluster.ask(ClusterCommand::DeleteTopic(TOPIC)).await.unwrap();
+    assert!(parts.image.load().outbox().count() > 1, "made and deleted, and nothing was delivered");
+    let _broker = broker(parts.clone(), Arc::new(AllowClients)).await;
+    eventually(|| parts.image.load().outbox().next().is_none()).await;
+    assert!(parts.shards.values().all(|shard| shard.view.get(PARTITION).is_none()));
+}
+
+/// What an earlier process may have used of a topic in memory is not used again.
+#[tokio::test]
+async fn topics_in_memory_begin_where_nothing_was() {
+    let mut stores = Stores::default();
+    let parts = stores.start().await;
+    parts.cluster.ask(new_topic(StorageClass::Memory, 1)).await.unwrap();
+    let reserved = parts.image.load().partition(PARTITION).unwrap().reserved_end;
+    assert!(reserved > 0);
+    // The effect that makes the partition, from 0 on, stands in the outbox still.
+    let parts = stores.start().await;
+    let _broker = broker(parts.clone(), Arc::new(AllowClients)).await;
+    let shard = &parts.shards[&parts.image.load().partition(PARTITION).unwrap().shard];
+    assert_eq!(shard.view.get(PARTITION).unwrap().watermarks().log_start, reserved);
+    assert!(parts.image.load().partition(PARTITION).unwrap().reserved_end > reserved);
+    let moved = Command::MoveLogStart { partition: PARTITION, to: None };
+    assert!(!matches!(shard.shard.ask(moved).await.unwrap(), Reply::Full));
+}
