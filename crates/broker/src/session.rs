@@ -138,7 +138,7 @@ impl Session {
             Err(error) => return (false, close(format!("a bad request header: {error}"))),
         };
         let Some(served) = api::find(api) else { return (false, close(format!("{api} is not served"))) };
-        if !served.versions.contains(&version) {
+        if !served.key.versions().contains(&version) {
             if api == ApiKey::ApiVersions {
                 return (false, unsupported_version(correlation_id));
             }

@@ -28,8 +28,10 @@ pub(crate) async fn handle<'a>(
         group_state: group.state.name().into(),
         group_type: group.group_type.name().into(),
     };
+    // Who may see the cluster sees all of them; others see those that they may see one by one.
+    let all = incoming.may(Operation::Describe, Resource::Cluster);
     let may = |group: &klamm_group::Listed| {
-        incoming.may(Operation::Describe, Resource::Group(group.group.as_str()))
+        all || incoming.may(Operation::Describe, Resource::Group(group.group.as_str()))
     };
     Ok(ListGroupsResponse {
         groups: listed.into_iter().filter(may).map(group).collect(),

@@ -1,12 +1,19 @@
 //! ListPartitionReassignments v0 (KIP-455). With one broker nothing is ever reassigned.
 
-use klamm_protocol::{ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse};
+use klamm_protocol::{ErrorCode, ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse};
 
-use crate::session::{Incoming, Stop};
+use crate::{
+    authorizer::{Operation, Resource},
+    session::{Incoming, Stop},
+};
 
 pub(crate) async fn handle<'a>(
-    _: &Incoming,
+    incoming: &Incoming,
     _: ListPartitionReassignmentsRequest<'a>,
 ) -> Result<ListPartitionReassignmentsResponse<'a>, Stop> {
-    Ok(ListPartitionReassignmentsResponse { error_message: None, ..Default::default() })
+    let error_code = match incoming.may(Operation::Describe, Resource::Cluster) {
+        true => ErrorCode::NONE,
+        false => ErrorCode::CLUSTER_AUTHORIZATION_FAILED,
+    };
+    Ok(ListPartitionReassignmentsResponse { error_code, error_message: None, ..Default::default() })
 }

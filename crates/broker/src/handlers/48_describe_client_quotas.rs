@@ -7,7 +7,10 @@ use klamm_protocol::{
     describe_client_quotas::ComponentData,
 };
 
-use crate::session::{Incoming, Stop};
+use crate::{
+    authorizer::{Operation, Resource},
+    session::{Incoming, Stop},
+};
 
 /// Kafka's numbers for how an entity is named: by its name, as the default, as any.
 const EXACT: i8 = 0;
@@ -15,9 +18,13 @@ const DEFAULT: i8 = 1;
 const ANY: i8 = 2;
 
 pub(crate) async fn handle<'a>(
-    _: &Incoming,
+    incoming: &Incoming,
     request: DescribeClientQuotasRequest<'a>,
 ) -> Result<DescribeClientQuotasResponse<'a>, Stop> {
+    if !incoming.may(Operation::DescribeConfigs, Resource::Cluster) {
+        let error_code = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
+        return Ok(DescribeClientQuotasResponse { error_code, entries: None, ..Default::default() });
+    }
     let refused = request.components.iter().find_map(refuse).or_else(|| refuse_together(&request.components));
     if let Some((error_code, why)) = refused {
         let error_message = Some(why.into());

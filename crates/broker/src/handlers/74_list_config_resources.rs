@@ -16,6 +16,10 @@ pub(crate) async fn handle<'a>(
     request: ListConfigResourcesRequest,
 ) -> Result<ListConfigResourcesResponse<'a>, Stop> {
     let broker = &incoming.broker;
+    if !incoming.may(Operation::DescribeConfigs, Resource::Cluster) {
+        let error_code = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
+        return Ok(ListConfigResourcesResponse { error_code, ..Default::default() });
+    }
     let known = [TOPIC, BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP];
     let wanted = match &request.resource_types[..] {
         [] if incoming.version == 0 => vec![CLIENT_METRICS],
@@ -31,10 +35,8 @@ pub(crate) async fn handle<'a>(
     let mut config_resources = Vec::new();
     if wanted.contains(&TOPIC) {
         for topic in broker.image.load().topics() {
-            if incoming.may(Operation::Describe, Resource::Topic(topic.name.as_str())) {
-                let resource_name = topic.name.as_str().to_owned().into();
-                config_resources.push(ConfigResource { resource_name, resource_type: TOPIC });
-            }
+            let resource_name = topic.name.as_str().to_owned().into();
+            config_resources.push(ConfigResource { resource_name, resource_type: TOPIC });
         }
     }
     for kind in [BROKER, BROKER_LOGGER].into_iter().filter(|kind| wanted.contains(kind)) {
