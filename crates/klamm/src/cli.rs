@@ -21,13 +21,13 @@ mod topic;
 
 use std::{ffi::OsString, fmt, process::ExitCode};
 
-use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use klamm::config::ConfigError;
 
 pub(crate) use remote::Remote;
 pub(crate) use serve::ServeArgs;
 
-/// A complete Kafka in one binary. Without a command: serve.
+/// A Kafka-compatible broker in one binary, and its tools. Without a command: serve.
 #[derive(Debug, Parser)]
 #[command(name = "klamm", version, after_help = EXAMPLES, disable_help_subcommand = true)]
 struct Cli {
@@ -101,10 +101,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Invocat
     let cli = Cli::from_arg_matches(&matches).map_err(Stop::Clap)?;
     let serves = matches!(cli.command, None | Some(Command::Serve(_)));
     if cli.command.is_some() && cli.serve != ServeArgs::default() {
-        let flags = ServeArgs::augment_args(clap::Command::new(""));
-        let flags: Vec<_> = flags.get_arguments().filter_map(|arg| arg.get_long()).collect();
-        let flags = flags.join(", --");
-        return Err(Stop::failed(format!("--{flags} are of `klamm serve`: they go behind that word")));
+        return Err(Stop::failed("flags of a broker (--listen, --data, --config, -c) go behind the command"));
     }
     if serves && cli.bootstrap.is_some() {
         return Err(Stop::failed(

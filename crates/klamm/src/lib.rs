@@ -1,4 +1,4 @@
-//! Klamm: a complete Kafka in one binary, and the library to embed it.
+//! Klamm: a Kafka-compatible broker in one binary, and the library to embed it.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), klamm::StartError> {

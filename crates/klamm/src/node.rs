@@ -325,7 +325,9 @@ fn config_type(kind: &Kind) -> ConfigType {
     let within_int = |max: i64| i32::try_from(max).is_ok();
     match *kind {
         Kind::Bool => ConfigType::Boolean,
-        Kind::Int { max, .. } | Kind::Bytes { max, .. } if within_int(max) => ConfigType::Int,
+        Kind::Int { max, .. } | Kind::Bytes { max, .. } | Kind::Millis { max, .. } if within_int(max) => {
+            ConfigType::Int
+        }
         Kind::Int { .. } | Kind::Bytes { .. } | Kind::Millis { .. } => ConfigType::Long,
         Kind::Words(_) => ConfigType::List,
         Kind::Address | Kind::OptionalAddress | Kind::Folder | Kind::Word(_) | Kind::LogFilter => {

@@ -10,6 +10,36 @@ const LOGGER: i8 = 8;
 const METRICS: i8 = 16;
 const GROUP: i8 = 32;
 
+/// Keys of brokers that both have, beside those that are asked in every version.
+const SHARED_KEYS: [&str; 26] = [
+    "auto.create.topics.enable",
+    "compression.gzip.level",
+    "compression.lz4.level",
+    "compression.type",
+    "compression.zstd.level",
+    "connections.max.idle.ms",
+    "fetch.max.bytes",
+    "group.initial.rebalance.delay.ms",
+    "group.max.session.timeout.ms",
+    "group.max.size",
+    "group.min.session.timeout.ms",
+    "log.message.timestamp.after.max.ms",
+    "log.message.timestamp.before.max.ms",
+    "log.message.timestamp.type",
+    "log.retention.bytes",
+    "log.retention.check.interval.ms",
+    "max.connections",
+    "max.connections.per.ip",
+    "max.incremental.fetch.session.cache.slots",
+    "message.max.bytes",
+    "min.insync.replicas",
+    "offset.metadata.max.bytes",
+    "offsets.retention.check.interval.ms",
+    "offsets.retention.minutes",
+    "producer.id.expiration.ms",
+    "socket.request.max.bytes",
+];
+
 /// Asks all of them.
 pub(crate) fn rows(run: &mut Run) {
     describing(run);
@@ -61,6 +91,9 @@ fn describing(run: &mut Run) {
         "no.such.config",
     ] {
         run.ask(&format!("of the broker: {key}"), "DescribeConfigs", .., brokers("1", json!([key])));
+    }
+    for key in SHARED_KEYS {
+        run.ask(&format!("of the broker: {key}"), "DescribeConfigs", 4, brokers("1", json!([key])));
     }
     for key in ["listeners", "advertised.listeners", "node.id", "log.dirs"] {
         run.ask(&format!("of the broker: {key}"), "DescribeConfigs", 4, brokers("1", json!([key])));

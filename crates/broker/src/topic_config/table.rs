@@ -31,11 +31,12 @@ macro_rules! configs {
 }
 
 configs! {
-    /// What happens to old records: delete removes them by age and size, compact keeps the last one of each key.
+    /// What happens to old records: delete removes them by age and size; compact refuses those without a key (compacting itself
+    /// is not built).
     "cleanup.policy" = "delete", SomeOf(&["compact", "delete"]), Some("log.cleanup.policy");
     /// The level of gzip, if compression.type is gzip.
     "compression.gzip.level" = "-1", Gzip, Some("compression.gzip.level");
-    /// The level of lz4, if compression.type is lz4.
+    /// The level of lz4, if compression.type is lz4. Without effect here.
     "compression.lz4.level" = "9", Level(1, 17), Some("compression.lz4.level");
     /// How records are compressed; producer leaves them as they come.
     "compression.type" = "producer", OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]),

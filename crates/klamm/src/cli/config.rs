@@ -1,7 +1,10 @@
 //! `klamm config`: what `klamm serve` would run with.
 
 use clap::{Args, Subcommand};
-use klamm::{Config, Env, config::KEYS};
+use klamm::{
+    Config, Env,
+    config::{KEYS, Source},
+};
 use serde_json::json;
 
 use super::{
@@ -50,7 +53,7 @@ pub(super) async fn run(command: ConfigCommand) -> Result<(), Stop> {
         }
         ConfigCommand::Check(args) => {
             let config = load(&args).await?;
-            let own = KEYS.iter().filter(|key| config.sources.of(key.name).to_string() != "default").count();
+            let own = KEYS.iter().filter(|key| *config.sources.of(key.name) != Source::Default).count();
             print(&format!(
                 "the configuration is good: {own} of {} keys are set, the others have defaults\n",
                 KEYS.len()

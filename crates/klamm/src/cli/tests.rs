@@ -44,14 +44,14 @@ async fn flags_go_before_the_environment() {
 #[tokio::test]
 async fn refusals() {
     let error = load("klamm --config /nowhere/klamm.toml", &[]).await.unwrap_err();
-    assert!(error.starts_with("klamm: cannot read the configuration file /nowhere/klamm.toml: "), "{error}");
+    assert!(error.starts_with("klamm: can't read the configuration file /nowhere/klamm.toml: "), "{error}");
     let error = load("klamm", &[("KLAMM_CONFIG", "/nowhere/k.toml")]).await.unwrap_err();
     assert!(error.contains("/nowhere/k.toml"), "{error}");
     let error = load("klamm --listen 9092", &[]).await.unwrap_err();
     assert!(error.starts_with("klamm: listen is \"9092\" (flag --listen); expected HOST:PORT"), "{error}");
     assert!(stop("klamm --lisen x").starts_with("klamm: unexpected argument '--lisen' found"));
     assert!(stop("klamm -c x").contains("expected KEY=VALUE"));
-    assert!(stop("klamm --listen a:1 topic list").contains("are of `klamm serve`"));
+    assert!(stop("klamm --listen a:1 topic list").contains("go behind the command"));
     assert!(
         stop("klamm -b a:1").contains("--listen HOST:PORT")
             && stop("klamm serve -b a:1").contains("--listen")

@@ -17,7 +17,7 @@ pub(crate) enum TopicCommand {
 Examples:
   klamm topic create orders
   klamm topic create orders -p 6 -r 3
-  klamm topic create latest -c cleanup.policy=compact -c retention.ms=-1
+  klamm topic create archive -c retention.ms=-1 -c compression.type=zstd
   klamm topic create scratch -c klamm.storage.class=memory      in memory only (Klamm)")]
     Create(CreateArgs),
     /// List topics
@@ -72,7 +72,7 @@ pub(crate) struct CreateArgs {
     /// A configuration of the topic; may be repeated
     #[arg(short, long = "config", value_name = "KEY=VALUE", value_parser = assignment)]
     config: Vec<(String, String)>,
-    /// All is well if the topic exists already
+    /// Succeed if the topic exists already
     #[arg(long)]
     if_not_exists: bool,
 }
@@ -94,7 +94,7 @@ pub(crate) struct DescribeArgs {
 pub(crate) struct AlterArgs {
     /// The topic
     name: String,
-    /// How many partitions it shall have; more than now
+    /// The new number of partitions; more than now
     #[arg(short, long, value_parser = clap::value_parser!(i32).range(1..))]
     partitions: Option<i32>,
     /// Set a configuration; may be repeated

@@ -93,7 +93,7 @@ impl fmt::Display for ConfigError {
                 did_you_mean(f, nearest)
             }
             Self::UnknownVariable { name, nearest } => {
-                write!(f, "environment variable {name} is no configuration key; ")?;
+                write!(f, "environment variable {name} is not a configuration key; ")?;
                 did_you_mean(f, nearest)
             }
             Self::BadValue { key, value, expected, source } => {
@@ -110,7 +110,7 @@ impl fmt::Display for ConfigError {
             }
             Self::Syntax { source, problem } => write!(f, "{source}: not valid TOML: {problem}"),
             Self::Unreadable { path, problem } => {
-                write!(f, "cannot read the configuration file {}: {problem}", path.display())
+                write!(f, "can't read the configuration file {}: {problem}", path.display())
             }
         }
     }

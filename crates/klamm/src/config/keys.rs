@@ -93,11 +93,12 @@ keys! {
         Kind::Word(&["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"]);
     /// The level of gzip, if compression.type is gzip: 1 to 9, or -1 for its own default.
     compression_gzip_level: i32, "compression.gzip.level" = "-1", Kind::Int { min: -1, max: 9 };
-    /// The level of lz4, if compression.type is lz4.
+    /// The level of lz4, if compression.type is lz4. Without effect: the library has one level.
     compression_lz4_level: i32, "compression.lz4.level" = "9", Kind::Int { min: 1, max: 17 };
     /// The level of zstd, if compression.type is zstd.
     compression_zstd_level: i32, "compression.zstd.level" = "3", Kind::Int { min: -131_072, max: 22 };
-    /// What happens to old records: delete (by age and size), compact, or both.
+    /// What happens to old records: delete (by age and size), compact, or both. Compacting is not built: such topics
+    /// refuse records without keys and keep all that delete does not remove.
     log_cleanup_policy: String, "log.cleanup.policy" = "delete", Kind::Words(&["delete", "compact"]);
     /// How long records are kept; -1 for no limit. Nothing: log.retention.minutes says it.
     log_retention_ms: Option<i64>, "log.retention.ms" = "", Kind::Optional(&Kind::Millis { min: -1, max: i64::MAX });
@@ -129,18 +130,18 @@ keys! {
     /// After this time without traffic a connection is closed.
     connections_max_idle_ms: u64, "connections.max.idle.ms" = "600000", Kind::Millis { min: 1000, max: MILLIS_MAX };
     /// After this time without writing an idempotent producer is forgotten.
-    producer_id_expiration_ms: u64, "producer.id.expiration.ms" = "86400000", Kind::Millis { min: 1, max: MILLIS_MAX };
+    producer_id_expiration_ms: u64, "producer.id.expiration.ms" = "86400000", Kind::Millis { min: 1, max: INT_MAX };
     /// The largest answer to a fetch, in all.
     fetch_max_bytes: usize, "fetch.max.bytes" = "57671680", Kind::Bytes { min: 1024, max: INT_MAX };
     /// How many consumers may fetch incrementally at a time.
     max_incremental_fetch_session_cache_slots: usize, "max.incremental.fetch.session.cache.slots" = "1000",
         Kind::Int { min: 0, max: 1_000_000 };
     /// How long the first rebalance of a group waits for more members.
-    group_initial_rebalance_delay_ms: u64, "group.initial.rebalance.delay.ms" = "3000", Kind::Millis { min: 0, max: MILLIS_MAX };
-    /// The shortest session timeout that a member of a group may ask for, in milliseconds.
-    group_min_session_timeout_ms: i32, "group.min.session.timeout.ms" = "6000", Kind::Int { min: 1, max: INT_MAX };
-    /// The longest session timeout that a member of a group may ask for, in milliseconds.
-    group_max_session_timeout_ms: i32, "group.max.session.timeout.ms" = "1800000", Kind::Int { min: 1, max: INT_MAX };
+    group_initial_rebalance_delay_ms: u64, "group.initial.rebalance.delay.ms" = "3000", Kind::Millis { min: 0, max: INT_MAX };
+    /// The shortest session timeout that a member of a group may ask for.
+    group_min_session_timeout_ms: i32, "group.min.session.timeout.ms" = "6000", Kind::Millis { min: 1, max: INT_MAX };
+    /// The longest session timeout that a member of a group may ask for.
+    group_max_session_timeout_ms: i32, "group.max.session.timeout.ms" = "1800000", Kind::Millis { min: 1, max: INT_MAX };
     /// How many members a group may have.
     group_max_size: usize, "group.max.size" = "2147483647", Kind::Int { min: 1, max: INT_MAX };
     /// The longest text that a client may keep with an offset, in UTF-16 units.

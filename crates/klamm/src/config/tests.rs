@@ -116,7 +116,7 @@ fn refusals_say_what_where_and_what_to_do() {
         "",
         &[("KLAMM_NUM_PARTITION", "3")],
         &[],
-        "environment variable KLAMM_NUM_PARTITION is no configuration key; did you mean KLAMM_NUM_PARTITIONS?",
+        "environment variable KLAMM_NUM_PARTITION is not a configuration key; did you mean KLAMM_NUM_PARTITIONS?",
     );
     check(
         "",

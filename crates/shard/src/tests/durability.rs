@@ -152,7 +152,8 @@ async fn an_image_keeps_what_it_has_while_its_shard_loads_again() {
     let (image, view) = Image::<klamm_partition::Partitions>::new();
     let shard = Shard::start(Env::os(), store.clone(), config(1 << 30), view);
     shard.ready().await.unwrap();
-    let create = |index| Command::Create { topic: TOPIC, partitions: vec![(index, 0, i64::MAX)] };
+    let create =
+        |index| Command::Create { topic: TOPIC, partitions: vec![(index, 0, i64::MAX)], forgotten_below: 0 };
     shard.ask(create(0)).await.unwrap(); // takes the one permit
     let partitions = || image.load().iter().count();
     assert_eq!(partitions(), 1);
