@@ -2,17 +2,15 @@
 //! Numbers and ids may differ, and where a line of the page is `…` anything may follow.
 #![allow(clippy::disallowed_methods, reason = "a test starts processes of its own")]
 
-use std::{
-    io::{BufRead as _, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
-};
+use std::{path::Path, time::Duration};
+
+use klamm_testing::{Process, Signal, command};
 
 const KLAMM: &str = env!("CARGO_BIN_EXE_klamm");
 
 /// A command and what the page shows of its output.
 struct Example {
-    command: String,
+    line: String,
     output: Vec<String>,
 }
 
@@ -25,7 +23,7 @@ fn examples(page: &str) -> Vec<Example> {
             ("```console", _) => inside = true,
             ("```", _) => inside = false,
             (_, Some(command)) if inside => {
-                examples.push(Example { command: command.to_owned(), output: Vec::new() });
+                examples.push(Example { line: command.to_owned(), output: Vec::new() });
             }
             _ if inside => examples.last_mut().expect("a command comes first").output.push(line.to_owned()),
             _ => {}
@@ -51,51 +49,25 @@ fn plain(line: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-struct Broker {
-    process: Child,
-    address: String,
-}
-
-impl Broker {
-    fn start() -> Self {
-        let mut process = Command::new(KLAMM)
-            .args(["dev", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it starts");
-        let mut line = String::new();
-        let output = process.stdout.as_mut().expect("it is piped");
-        BufReader::new(output).read_line(&mut line).expect("a line");
-        let address = line.strip_prefix("Klamm is ready on ").and_then(|rest| rest.split(' ').next());
-        let address = address.unwrap_or_else(|| panic!("not ready: {line}")).to_owned();
-        Self { process, address }
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
-        let _ = self.process.wait();
-    }
-}
-
 #[test]
 fn the_command_line() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
     let page = std::fs::read_to_string(page).expect("the page is there");
-    let broker = Broker::start();
+    let limit = Duration::from_secs(30);
+    let mut broker =
+        Process::spawn(command(KLAMM).args(["dev", "--listen", "127.0.0.1:0"])).expect("it starts");
+    let address = broker.ready(limit).expect("it serves");
     let folder = Path::new(KLAMM).parent().expect("it lies in a folder").display();
     let path = format!("{folder}:{}", std::env::var("PATH").unwrap_or_default());
     let mut wrong = Vec::new();
-    for Example { command, output } in examples(&page) {
-        if command == "klamm dev" {
+    for Example { line, output } in examples(&page) {
+        if line == "klamm dev" {
             continue; // it runs already
         }
-        let result = Command::new("sh")
-            .args(["-c", &format!("{{ {command}; }} 2>&1")])
+        let result = command("sh")
+            .args(["-c", &format!("{{ {line}; }} 2>&1")])
             .env("PATH", &path)
-            .env("KLAMM_BOOTSTRAP", &broker.address)
+            .env("KLAMM_BOOTSTRAP", &address)
             .output()
             .expect("there is a shell");
         let said = String::from_utf8_lossy(&result.stdout).into_owned();
@@ -106,8 +78,10 @@ fn the_command_line() {
             None => found == wanted,
         };
         if !same {
-            wrong.push(format!("$ {command}\n{said}"));
+            wrong.push(format!("$ {line}\n{said}"));
         }
     }
+    broker.signal(Signal::TERM).expect("it runs");
+    assert!(broker.wait(limit).is_some(), "it ends, and removes its folder");
     assert!(wrong.is_empty(), "docs/cli.md shows something else than:\n{}", wrong.join("\n"));
 }
