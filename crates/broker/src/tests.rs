@@ -69,6 +69,7 @@ async fn broker(parts: Parts, authorizer: Arc<dyn Authorizer>) -> Arc<Broker> {
         log: LogConfig::default(),
         storage_class: StorageClass::Disk,
         producer_expiration_ms: 86_400_000,
+        request_bytes_max: 100 << 20,
         fetch_bytes_max: 64 << 20,
         fetch_sessions_max: 16,
         data_folder: String::new(),
