@@ -24,6 +24,7 @@ fn produce(batch: ValidBatch, index: i32) -> Command {
         batch,
         append_time: false,
         producer_expiration_ms: 86_400_000,
+        foreign_producer: false,
     })
 }
 

@@ -42,6 +42,7 @@ fn produce(batch: &ValidBatch) -> Command {
         batch: batch.clone(),
         append_time: false,
         producer_expiration_ms: 86_400_000,
+        foreign_producer: false,
     })
 }
 

@@ -140,7 +140,10 @@ impl Machine for Cluster {
             Command::AddPartitions { topic, total } => self.add_partitions(topic, total),
             Command::SetConfigs { topic, changes } => self.set_configs(topic, changes),
             Command::ReserveProducerIds { count } => {
-                let first = self.next_producer_id;
+                let first = match self.next_producer_id {
+                    0 => self.first_producer_id(),
+                    next => next,
+                };
                 Decision::record(ClusterRecord::ProducerIdsReserved(first + count), Reply::ProducerIds(first))
             }
             Command::ReserveOffsets { partition, end } => {

@@ -124,6 +124,21 @@ impl Cluster {
         self.outbox.iter().map(|(sequence, effect)| (*sequence, effect))
     }
 
+    /// Whether a producer id is of this cluster. Each cluster begins at a number of its own, so that clients that outlive a
+    /// cluster whose data was wiped are not taken for the next one's.
+    pub fn gave_out(&self, id: ProducerId) -> bool {
+        // One that began before that was so counts from 0.
+        let from =
+            if self.next_producer_id > self.first_producer_id() { self.first_producer_id() } else { 0 };
+        (from..self.next_producer_id).contains(&id)
+    }
+
+    /// Where producer ids begin: below 2^48, so that every client's numbers hold them.
+    pub(crate) fn first_producer_id(&self) -> ProducerId {
+        let id = self.id.unwrap_or_default();
+        i64::from(u32::from_be_bytes([id[0], id[1], id[2], id[3]])) << 16
+    }
+
     /// The first producer id that nobody has.
     pub fn next_producer_id(&self) -> ProducerId {
         self.next_producer_id

@@ -74,8 +74,12 @@ fn topics_come_and_go_with_their_effects() {
 #[test]
 fn ids_and_offsets_are_given_out_once() {
     let mut story = Story::begin();
-    assert_eq!(story.tell(Command::ReserveProducerIds { count: 1000 }), Reply::ProducerIds(0));
-    assert_eq!(story.tell(Command::ReserveProducerIds { count: 1000 }), Reply::ProducerIds(1000));
+    let first = story.0.first_producer_id();
+    assert!(first > 0 && !story.0.gave_out(first) && !story.0.gave_out(0));
+    assert_eq!(story.tell(Command::ReserveProducerIds { count: 1000 }), Reply::ProducerIds(first));
+    assert_eq!(story.tell(Command::ReserveProducerIds { count: 1000 }), Reply::ProducerIds(first + 1000));
+    assert!(story.0.gave_out(first) && story.0.gave_out(first + 1999) && !story.0.gave_out(first + 2000));
+    assert!(!story.0.gave_out(0), "another cluster's, perhaps");
     story.create("m", 9, 1, StorageClass::Memory);
     let partition = PartitionId { topic: TopicId([9; 16]), index: 0 };
     story.tell(Command::ReserveOffsets { partition, end: 5_000_000 });
@@ -114,7 +118,7 @@ fn a_snapshot_is_the_state() {
     assert_eq!(story.0.forgotten_below(), 0, "nobody wrote to a topic that is gone");
     story.tell(Command::DeleteTopic(TopicId([1; 16])));
     story.tell(Command::ReserveProducerIds { count: 7 });
-    assert_eq!(story.0.forgotten_below(), 7, "the first seven may have");
+    assert_eq!(story.0.forgotten_below(), story.0.first_producer_id() + 7, "the first seven may have");
     let mut restored = Cluster::default();
     for (key, value) in story.0.snapshot() {
         for end in 0..value.len() {

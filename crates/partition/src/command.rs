@@ -16,6 +16,8 @@ pub struct Produce {
     pub append_time: bool,
     /// How long a silent producer is remembered, in milliseconds (`producer.id.expiration.ms`).
     pub producer_expiration_ms: i64,
+    /// Whether the producer's id is none of this cluster's: the client had it before the data was wiped.
+    pub foreign_producer: bool,
 }
 
 /// What the machine is asked.

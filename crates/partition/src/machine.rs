@@ -53,7 +53,8 @@ impl Partitions {
         if header.has_producer_id() && !planted(Bug::ForgetProducerWindow) {
             let known = partition.producers.get(&header.producer_id);
             let expired = |p: &&Producer| now.wall_ms - p.last_time_ms >= produce.producer_expiration_ms;
-            let forgotten = known.is_some() || header.producer_id < partition.forgotten_below;
+            let forgotten =
+                known.is_some() || header.producer_id < partition.forgotten_below || produce.foreign_producer;
             match Producer::admit(known.filter(|p| !expired(p)), forgotten, header) {
                 Err(error) => return refuse(ProduceError::Sequence(error)),
                 Ok(Admission::Duplicate(first)) => {

@@ -9,6 +9,8 @@ use crate::{
     Command, EpochStart, MoveError, PartitionRecord, Partitions, Produce, ProduceError, Reply, SequenceError,
 };
 
+/// Ids from here on are another cluster's.
+const FOREIGN: i64 = 1000;
 const TOPIC: TopicId = TopicId([5; 16]);
 const DAY_MS: i64 = 86_400_000;
 
@@ -56,7 +58,10 @@ impl Story {
 
     fn produce(&mut self, index: i32, batch: ValidBatch) -> Result<i64, ProduceError> {
         let partition = PartitionId { topic: TOPIC, index };
-        let produce = Produce { partition, batch, append_time: false, producer_expiration_ms: DAY_MS };
+        let foreign_producer = batch.header().producer_id >= FOREIGN;
+        let producer_expiration_ms = DAY_MS;
+        let produce =
+            Produce { partition, batch, append_time: false, producer_expiration_ms, foreign_producer };
         match self.tell(Command::Produce(produce)) {
             Reply::Produced(result) => result.map(|produced| produced.base_offset),
             other => panic!("{other:?}"),
@@ -139,6 +144,14 @@ fn silent_producers_are_forgotten() {
     story.time_ms += DAY_MS;
     story.produce(0, batch(Some((8, 0, 0)), 1)).unwrap();
     assert_eq!(story.machine.get(PartitionId { topic: TOPIC, index: 0 }).unwrap().producers(), 1);
+}
+
+#[test]
+fn who_comes_from_a_cluster_that_was_wiped_goes_on() {
+    let mut story = Story::begin();
+    assert_eq!(story.produce(0, batch(Some((FOREIGN, 0, 40)), 1)), Ok(0));
+    let gap = Err(ProduceError::Sequence(SequenceError::OutOfOrder { expected: 41, got: 43 }));
+    assert_eq!(story.produce(0, batch(Some((FOREIGN, 0, 43)), 1)), gap, "known now");
 }
 
 #[test]

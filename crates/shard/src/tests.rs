@@ -65,6 +65,7 @@ fn produce(index: i32, batch: ValidBatch) -> Command {
         batch,
         append_time: false,
         producer_expiration_ms: i64::MAX,
+        foreign_producer: false,
     })
 }
 

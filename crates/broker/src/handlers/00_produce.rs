@@ -171,11 +171,14 @@ fn admit(
         return Err(refuse(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, errors::NO_TRANSACTIONS));
     }
     let batch = admission.admit(&records, allowance)?;
+    let foreign_producer =
+        batch.header().has_producer_id() && !broker.image.load().gave_out(batch.header().producer_id);
     let command = Command::Produce(Produce {
         partition: located.id,
         batch,
         append_time: log.timestamp_type == TimestampType::LogAppendTime,
         producer_expiration_ms: broker.config.producer_expiration_ms,
+        foreign_producer,
     });
     let shard = topic.partitions[index as usize].shard;
     Ok((located.id, (shard, located.shard), command))

@@ -71,6 +71,7 @@ async fn write(served: &Served, model: &mut Model, partitions: &[PartitionId]) -
             batch,
             append_time: false,
             producer_expiration_ms: i64::MAX,
+            foreign_producer: false,
         }));
         *next += 1;
     }
