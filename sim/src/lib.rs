@@ -4,7 +4,8 @@
 //! nothing of each other; `host` starts a broker (the library facade) on `env` (clock, randomness, network over turmoil)
 //! and `disk`; `producer`, `plain`, `ephemeral`, `reader` and `member` are the clients, on `client` (the real codec); `chaos` is the
 //! faults; `klamm-checker` judges while the run goes on. `days` is another run: days of retention in accelerated time;
-//! `rot` flips bits on the disk. Not here yet: object stores under a broker, brokers that form a cluster.
+//! `rot` flips bits on the disk; `objects` is one of shards in a simulated object store, which several owners compete for.
+//! Not here yet: object stores under a whole broker, brokers that form a cluster.
 
 mod batch;
 mod chaos;
@@ -18,6 +19,7 @@ mod host;
 mod log;
 mod member;
 mod model;
+pub mod objects;
 mod plain;
 mod producer;
 mod reader;

@@ -1,5 +1,6 @@
 //! `sim`: runs seeds of the simulator.
 
+mod compete;
 mod many;
 #[cfg(feature = "planted")]
 mod planted;
@@ -78,6 +79,8 @@ enum Command {
         #[arg(long, value_name = "A..B | COUNT", value_parser = seeds, default_value = "30")]
         seeds: Range<u64>,
     },
+    /// Runs brokers whose shards live in a simulated object store, which fails in many ways, and compete for them.
+    Objects(compete::Objects),
     /// Runs a seed twice, in two processes, and compares the logs: they must be equal.
     Meta {
         /// The seed; or how many seeds from 0 on.
@@ -109,8 +112,9 @@ fn main() -> ExitCode {
         (Some(Command::Planted { seeds, bug, jobs }), _) => planted::find(seeds, bug.as_deref(), jobs),
         (Some(Command::Meta { seed, seeds }), _) => {
             let seeds = seeds.or(seed.map(|seed| seed..seed + 1)).expect("clap asks for one of them");
-            seeds.into_iter().try_for_each(many::meta)
+            seeds.into_iter().try_for_each(|seed| many::meta(seed, &[]))
         }
+        (Some(Command::Objects(objects)), _) => objects.run(),
         (Some(Command::Days { seed, hours }), _) => {
             days(seed, hours).map(|told| println!("{told}\ntest result: ok. 1 passed; 0 failed"))
         }
@@ -144,7 +148,12 @@ fn rotten(seeds: Range<u64>) -> Result<(), String> {
 }
 
 fn one(seed: u64, whole_log: bool, minutes: Option<u64>) -> Result<(), String> {
-    let Outcome { problems, log, counts } = run(seed, minutes);
+    tell(seed, run(seed, minutes), whole_log, "sim")
+}
+
+/// Says how a seed went, which `again` runs again.
+fn tell(seed: u64, outcome: Outcome, whole_log: bool, again: &str) -> Result<(), String> {
+    let Outcome { problems, log, counts } = outcome;
     if whole_log {
         log.lines().iter().for_each(|line| println!("{line}"));
     }
@@ -173,7 +182,7 @@ fn one(seed: u64, whole_log: bool, minutes: Option<u64>) -> Result<(), String> {
         }
     }
     if !whole_log {
-        println!("  its log: sim --seed {seed} --log");
+        println!("  its log: {again} --seed {seed} --log");
     }
     Err(format!("seed {seed} failed ({} problems): {first}", problems.len()))
 }

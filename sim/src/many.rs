@@ -17,8 +17,8 @@ const CONTEXT: usize = 5;
 pub(crate) fn start(seed: u64, more: &[&str]) -> Result<Child, String> {
     let start = || -> io::Result<Child> {
         Command::new(env::current_exe()?)
-            .args(["--seed", &seed.to_string()])
             .args(more)
+            .args(["--seed", &seed.to_string()])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -57,7 +57,8 @@ impl Sum {
         let crashes: u64 = self.0.iter().filter(|(kind, _)| crash(kind)).map(|(_, times)| times).sum();
         let apart = [OPERATIONS, READ, "stop in good order", SEALED, MERGED, CHECKPOINTS];
         // Which step a crash was at is told, and not counted again.
-        let again = |kind: &str| kind.starts_with("broker crashes: ");
+        let again =
+            |kind: &str| kind.starts_with("broker crashes: ") || kind.starts_with(klamm_sim::objects::DONE);
         let fault = |kind: &str| !kind.starts_with(WORK) && !apart.contains(&kind) && !again(kind);
         let faults: u64 = self.0.iter().filter(|(kind, _)| fault(kind)).map(|(_, times)| times).sum();
         for (kind, times) in &self.0 {
@@ -69,16 +70,21 @@ impl Sum {
 
 /// Runs seeds, some at a time, up to the first that fails, and sums up.
 pub(crate) fn seeds(seeds: Range<u64>, jobs: Option<usize>, minutes: Option<u64>) -> Result<(), String> {
-    let jobs = jobs.unwrap_or_else(|| available_parallelism().map_or(1, NonZero::get)).max(1);
     let minutes = minutes.map(|minutes| minutes.to_string());
     let more: Vec<&str> = minutes.iter().flat_map(|minutes| ["--minutes", minutes]).collect();
+    spread(seeds, jobs, &more)
+}
+
+/// Runs seeds with more arguments, some at a time, up to the first that fails, and sums up.
+pub(crate) fn spread(seeds: Range<u64>, jobs: Option<usize>, more: &[&str]) -> Result<(), String> {
+    let jobs = jobs.unwrap_or_else(|| available_parallelism().map_or(1, NonZero::get)).max(1);
     let mut running = VecDeque::new();
     let (mut left, mut passed, mut sum) = (seeds, 0, Sum::default());
     loop {
         while running.len() < jobs
             && let Some(seed) = left.next()
         {
-            running.push_back((seed, start(seed, &more)?));
+            running.push_back((seed, start(seed, more)?));
         }
         let Some((seed, child)) = running.pop_front() else { break };
         let output = end(seed, child)?;
@@ -94,7 +100,11 @@ pub(crate) fn seeds(seeds: Range<u64>, jobs: Option<usize>, minutes: Option<u64>
             eprint!("{}", String::from_utf8_lossy(&output.stderr));
             sum.print();
             println!("test result: FAILED. {passed} passed; 1 failed");
-            return Err(format!("seed {seed} failed ({}); again: sim --seed {seed}", output.status));
+            return Err(format!(
+                "seed {seed} failed ({}); again: sim {}--seed {seed}",
+                output.status,
+                more.iter().map(|word| format!("{word} ")).collect::<String>()
+            ));
         }
         passed += 1;
         if passed % PROGRESS == 0 {
@@ -107,9 +117,9 @@ pub(crate) fn seeds(seeds: Range<u64>, jobs: Option<usize>, minutes: Option<u64>
 }
 
 /// Runs a seed twice and compares the logs.
-pub(crate) fn meta(seed: u64) -> Result<(), String> {
-    let first = start(seed, &["--log"])?;
-    let second = start(seed, &["--log"])?;
+pub(crate) fn meta(seed: u64, more: &[&str]) -> Result<(), String> {
+    let more = [more, &["--log"]].concat();
+    let (first, second) = (start(seed, &more)?, start(seed, &more)?);
     let (first, second) = (end(seed, first)?, end(seed, second)?);
     let (one, two) = (String::from_utf8_lossy(&first.stdout), String::from_utf8_lossy(&second.stdout));
     let (one, two): (Vec<&str>, Vec<&str>) = (one.lines().collect(), two.lines().collect());

@@ -15,13 +15,16 @@ pub(crate) fn plant(name: &str) {
 pub(crate) fn find(seeds_max: u64, only: Option<&str>, jobs: Option<usize>) -> Result<(), String> {
     let jobs = jobs.unwrap_or_else(|| available_parallelism().map_or(1, NonZero::get)).max(1) as u64;
     let mut missed = Vec::new();
-    let names = Bug::ALL.iter().map(|bug| format!("{bug:?}"));
-    let names: Vec<String> = names.filter(|name| only.is_none_or(|only| only == name)).collect();
-    for name in &names {
-        match catch(name, seeds_max, jobs)? {
-            Some((seeds, how)) => println!("{name}: caught after {seeds} seeds: {how}"),
+    let disks = Bug::ALL.iter().map(|bug| (&[][..], format!("{bug:?}")));
+    let objects = Bug::OBJECTS.iter().map(|bug| (&[crate::compete::COMMAND][..], format!("{bug:?}")));
+    let names: Vec<(&[&str], String)> =
+        disks.chain(objects).filter(|(_, name)| only.is_none_or(|only| only == name)).collect();
+    for (command, name) in &names {
+        let told = [command, &[name.as_str()][..]].concat().join(" ");
+        match catch(command, name, seeds_max, jobs)? {
+            Some((seeds, how)) => println!("{told}: caught after {seeds} seeds: {how}"),
             None => {
-                println!("{name}: not caught within {seeds_max} seeds");
+                println!("{told}: not caught within {seeds_max} seeds");
                 missed.push(name.as_str());
             }
         }
@@ -31,11 +34,11 @@ pub(crate) fn find(seeds_max: u64, only: Option<&str>, jobs: Option<usize>) -> R
 }
 
 /// How many seeds it took, and what the last of them said.
-fn catch(name: &str, seeds_max: u64, jobs: u64) -> Result<Option<(u64, String)>, String> {
+fn catch(command: &[&str], name: &str, seeds_max: u64, jobs: u64) -> Result<Option<(u64, String)>, String> {
+    let more = [command, &["--bug", name]].concat();
     for first in (0..seeds_max).step_by(jobs as usize) {
         let seeds = first..seeds_max.min(first + jobs);
-        let children: Result<Vec<_>, String> =
-            seeds.map(|seed| Ok((seed, start(seed, &["--bug", name])?))).collect();
+        let children: Result<Vec<_>, String> = seeds.map(|seed| Ok((seed, start(seed, &more)?))).collect();
         let mut caught = None;
         for (seed, child) in children? {
             let output = end(seed, child)?;

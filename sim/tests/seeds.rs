@@ -34,3 +34,12 @@ fn bad_arguments_are_refused() {
         assert!(!passed && text.contains("--help"), "{text}");
     }
 }
+
+#[test]
+fn owners_compete_in_an_object_store() {
+    let (passed, text) = sim(&["objects", "--seeds", "1000..1002"]);
+    assert!(passed && text.contains("test result: ok. 2 passed; 0 failed"), "{text}");
+    assert!(text.contains(" takeovers\n") && text.contains(" object put: "), "{text}");
+    let (passed, text) = sim(&["objects", "--seed", "1002", "--twice"]);
+    assert!(passed && text.contains("equal twice"), "{text}");
+}

@@ -31,10 +31,14 @@ pub enum Bug {
     MemoryReusesOffsets,
     /// What a member says when it joins again is not heard.
     KeepSubscription,
+    /// A put that finds its name taken counts as done.
+    AcceptOccupied,
+    /// A put without an answer counts as done.
+    UnknownIsDone,
 }
 
 impl Bug {
-    /// All of them.
+    /// All that show themselves in one broker on a disk.
     pub const ALL: [Self; 13] = [
         Self::SkipSync,
         Self::AnswerEarly,
@@ -51,9 +55,21 @@ impl Bug {
         Self::KeepSubscription,
     ];
 
+    /// Those that show themselves where several owners compete for shards in an object store.
+    pub const OBJECTS: [Self; 8] = [
+        Self::AnswerEarly,
+        Self::ForgetProducerWindow,
+        Self::ReuseOffset,
+        Self::ServePastHighWatermark,
+        Self::DropTailOnCheckpoint,
+        Self::DeleteBeforeHead,
+        Self::AcceptOccupied,
+        Self::UnknownIsDone,
+    ];
+
     /// The bug of that name; the error says which there are.
     pub fn named(name: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|bug| format!("{bug:?}") == name);
+        let found = Self::ALL.into_iter().chain(Self::OBJECTS).find(|bug| format!("{bug:?}") == name);
         found.ok_or_else(|| format!("no planted bug is called {name}; they are {:?}", Self::ALL))
     }
 }

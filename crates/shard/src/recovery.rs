@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use klamm_machine::{At, Machine, PayloadReader, Record};
 use klamm_model::{Bug, Slot, planted};
 use klamm_store::{
-    AcquireError, Claim, Entry, EntryKind, Ownership, SegmentError, ShardStore, acquire, flatten,
+    AcquireError, Claim, Entry, EntryKind, Ownership, SegmentError, ShardStore, SnapshotError, acquire,
+    flatten,
 };
 
 use crate::{
@@ -41,6 +42,9 @@ pub(crate) enum RecoverError {
     Segment(#[from] SegmentError),
     #[error("slot {0}: {1}")]
     Record(Slot, klamm_machine::Corrupt),
+    /// An earlier owner, which did not know yet that it was replaced, made its newest checkpoint the head.
+    #[error("the head that was loaded from, slot {0}, was replaced meanwhile")]
+    HeadReplaced(Slot),
     #[error("slot {0}: the checkpoint differs from the state that replaying came to")]
     Diverged(Slot),
 }
@@ -50,10 +54,14 @@ impl RecoverError {
     pub(crate) fn is_transient(&self) -> bool {
         use klamm_store::ReadError;
         match self {
-            Self::Acquire(AcquireError::Read(error)) | Self::Read(error) => matches!(error, ReadError::Io(_)),
+            Self::Acquire(AcquireError::Read(error)) | Self::Read(error) => {
+                matches!(error, ReadError::Io(_) | ReadError::Trimmed { .. })
+            }
+            Self::HeadReplaced(_) => true,
             Self::Acquire(AcquireError::Append(_) | AcquireError::Overtaken) => true,
             Self::Segment(error) => matches!(error, SegmentError::Io(_)),
-            Self::Snapshot(_) | Self::Record(..) | Self::Diverged(_) => false,
+            Self::Snapshot(LoadError::Store(error)) => matches!(error, SnapshotError::Io { .. }),
+            Self::Snapshot(LoadError::Corrupt(_)) | Self::Record(..) | Self::Diverged(_) => false,
         }
     }
 }
@@ -70,7 +78,14 @@ pub(crate) async fn recover<M: Machine, V: View<M>>(
     if let Some(head) = &ownership.head {
         let checkpoint = Checkpoint::decode(head.checkpoint.clone()).map_err(LoadError::from)?;
         assert_eq!(checkpoint.slot, head.slot, "a head marker's checkpoint covers what is below it");
-        machine = checkpoint.load(&*store.snapshots).await?;
+        machine = match checkpoint.load(&*store.snapshots).await {
+            Err(LoadError::Store(SnapshotError::Missing(_)))
+                if store.journal.head().await?.as_ref() != Some(head) =>
+            {
+                return Err(RecoverError::HeadReplaced(head.slot));
+            }
+            loaded => loaded?,
+        };
         slot = head.slot;
         if planted(Bug::DropTailOnCheckpoint) {
             slot = ownership.takeover;
@@ -124,7 +139,9 @@ fn replay<M: Machine, V: View<M>>(
         EntryKind::Checkpoint => {
             let checkpoint = Checkpoint::decode(flatten(payload)).map_err(corrupt)?;
             let state = states.get(&checkpoint.slot);
-            if state.is_some_and(|state| Checkpoint::of(state, checkpoint.slot).0 != checkpoint) {
+            if state
+                .is_some_and(|state| Checkpoint::of(state, checkpoint.slot, checkpoint.epoch).0 != checkpoint)
+            {
                 return Err(RecoverError::Diverged(slot));
             }
         }

@@ -422,8 +422,8 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
 
     fn seal(&mut self, wait: Duration) {
         let boundary = self.boundaries.front().expect("called for a boundary");
-        let (slots, machine, store) =
-            (boundary.slots.clone(), boundary.machine.clone(), self.context.store.clone());
+        let (slots, machine, epoch, store) =
+            (boundary.slots.clone(), boundary.machine.clone(), self.epoch, self.context.store.clone());
         let batches = self.view.batches(&slots);
         self.background = Some(
             async move {
@@ -431,7 +431,7 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
                 let end = slots.end;
                 let info = store.segments.seal(slots, batches).await.map_err(|error| error.to_string())?;
                 loop {
-                    match Checkpoint::save(&machine, end, &*store.snapshots).await {
+                    match Checkpoint::save(&machine, end, epoch, &*store.snapshots).await {
                         Ok(checkpoint) => return Ok(Done::Sealed(info, checkpoint)),
                         Err(error) => tracing::warn!(%error, "a snapshot was not saved; trying again"),
                     }

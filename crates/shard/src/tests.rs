@@ -1,5 +1,6 @@
 //! Stories of a partition shard over the memory carrier.
 
+mod competing;
 mod durability;
 mod entries;
 mod full;

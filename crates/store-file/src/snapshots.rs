@@ -27,9 +27,11 @@ impl Snapshots for FileStore {
     async fn get(&self, name: &str) -> Result<Bytes, SnapshotError> {
         let path = self.chunk_path(name)?;
         let file = self.shared.disk.read(&path).await;
-        let file = Bytes::from(file.map_err(|error| failed(name, format!("{}: {error}", path.display())))?);
+        // A disk that can't read a file won't read it later.
+        let damaged = |what| SnapshotError::Damaged { name: name.to_owned(), what };
+        let file = Bytes::from(file.map_err(|error| damaged(format!("{}: {error}", path.display())))?);
         let bytes = chunk::decode(&file)
-            .map_err(|error| failed(name, error.text(&path.display().to_string(), chunk::VERSION)))?;
+            .map_err(|error| damaged(error.text(&path.display().to_string(), chunk::VERSION)))?;
         Ok(file.slice(CHUNK_AT..CHUNK_AT + bytes))
     }
 
@@ -56,5 +58,5 @@ impl FileStore {
 }
 
 fn failed(name: &str, what: String) -> SnapshotError {
-    SnapshotError { name: name.to_owned(), what }
+    SnapshotError::Io { name: name.to_owned(), what }
 }

@@ -284,8 +284,7 @@ impl Snapshots for MemoryStore {
 
     async fn get(&self, name: &str) -> Result<Bytes, SnapshotError> {
         let chunk = self.state.lock().chunks.get(name).cloned();
-        chunk
-            .ok_or_else(|| SnapshotError { name: name.to_owned(), what: "there is no such chunk".to_owned() })
+        chunk.ok_or_else(|| SnapshotError::Missing(name.to_owned()))
     }
 
     async fn list(&self) -> Result<Vec<String>, SnapshotError> {

@@ -6,12 +6,26 @@ use bytes::Bytes;
 
 /// Why a chunk could not be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("snapshot chunk {name}: {what}")]
-pub struct SnapshotError {
-    /// The chunk.
-    pub name: String,
-    /// What went wrong.
-    pub what: String,
+pub enum SnapshotError {
+    /// There is no such chunk: a newer checkpoint replaced the one that names it, or it was lost.
+    #[error("snapshot chunk {0}: there is no such chunk")]
+    Missing(String),
+    /// It is not what was saved, or can't be had for good.
+    #[error("snapshot chunk {name}: {what}")]
+    Damaged {
+        /// The chunk.
+        name: String,
+        /// What was found.
+        what: String,
+    },
+    /// The store did not do it; trying again can help.
+    #[error("snapshot chunk {name}: the store did not answer: {what}")]
+    Io {
+        /// The chunk; empty if it is about all of them.
+        name: String,
+        /// What went wrong.
+        what: String,
+    },
 }
 
 /// A store of chunks.

@@ -79,10 +79,10 @@ struct NoSnapshots;
 #[async_trait::async_trait]
 impl klamm_store::Snapshots for NoSnapshots {
     async fn put(&self, name: &str, _: bytes::Bytes) -> Result<(), klamm_store::SnapshotError> {
-        Err(klamm_store::SnapshotError { name: name.to_owned(), what: "no".to_owned() })
+        Err(klamm_store::SnapshotError::Io { name: name.to_owned(), what: "no".to_owned() })
     }
     async fn get(&self, name: &str) -> Result<bytes::Bytes, klamm_store::SnapshotError> {
-        Err(klamm_store::SnapshotError { name: name.to_owned(), what: "no".to_owned() })
+        Err(klamm_store::SnapshotError::Io { name: name.to_owned(), what: "no".to_owned() })
     }
     async fn list(&self) -> Result<Vec<String>, klamm_store::SnapshotError> {
         Ok(Vec::new())

@@ -1,0 +1,145 @@
+//! Two owners on one store that others write to as well: loading goes on whatever a replaced owner still does.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use klamm_model::Slot;
+use klamm_store::{
+    AppendError, Carrier, Entry, Head, Journal, ReadError, ShardStore, SnapshotError, Snapshots, Tail,
+    TrimError, Written, memory::MemoryStore,
+};
+use tokio::sync::{Notify, Semaphore};
+
+use super::{SHARD, eventually, serve};
+
+/// One process's end of a store that several share.
+fn shared(store: &Arc<MemoryStore>) -> ShardStore {
+    ShardStore {
+        journal: Arc::new(Carrier::new(Arc::clone(store), SHARD)),
+        segments: Arc::clone(store) as _,
+        snapshots: Arc::clone(store) as _,
+    }
+}
+
+/// Snapshots that call back before each get.
+struct Watched {
+    inner: Arc<MemoryStore>,
+    /// Gets that fail.
+    failures: AtomicU32,
+    asked: Notify,
+    may_read: Semaphore,
+}
+
+impl Watched {
+    fn new(inner: &Arc<MemoryStore>, failures: u32, may_read: usize) -> Arc<Self> {
+        let (failures, may_read) = (failures.into(), Semaphore::new(may_read));
+        Arc::new(Self { inner: Arc::clone(inner), failures, asked: Notify::new(), may_read })
+    }
+}
+
+#[async_trait]
+impl Snapshots for Watched {
+    async fn put(&self, name: &str, bytes: Bytes) -> Result<(), SnapshotError> {
+        self.inner.put(name, bytes).await
+    }
+    async fn get(&self, name: &str) -> Result<Bytes, SnapshotError> {
+        self.asked.notify_one();
+        self.may_read.acquire().await.expect("never closed").forget();
+        let fail = |left: u32| left.checked_sub(1);
+        if self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fail).is_ok() {
+            return Err(SnapshotError::Io { name: name.to_owned(), what: "503".to_owned() });
+        }
+        Snapshots::get(&*self.inner, name).await
+    }
+    async fn list(&self) -> Result<Vec<String>, SnapshotError> {
+        Snapshots::list(&*self.inner).await
+    }
+    async fn delete(&self, name: &str) -> Result<(), SnapshotError> {
+        Snapshots::delete(&*self.inner, name).await
+    }
+}
+
+/// A journal whose trims wait.
+struct SlowTrims {
+    inner: Arc<dyn Journal>,
+    may_trim: Semaphore,
+    asked: AtomicU32,
+}
+
+#[async_trait]
+impl Journal for SlowTrims {
+    async fn append(&self, entry: Entry, written: Written) -> Result<(), AppendError> {
+        self.inner.append(entry, written).await
+    }
+    async fn read(&self, from: Slot, bytes_max: usize) -> Result<Vec<Entry>, ReadError> {
+        self.inner.read(from, bytes_max).await
+    }
+    async fn tail(&self) -> Result<Tail, ReadError> {
+        self.inner.tail().await
+    }
+    async fn head(&self) -> Result<Option<Head>, ReadError> {
+        self.inner.head().await
+    }
+    async fn trim(&self, head: Head) -> Result<(), TrimError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.may_trim.acquire().await.expect("never closed").forget();
+        self.inner.trim(head).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_halts_nothing() {
+    let memory = Arc::new(MemoryStore::default());
+    let served = serve(&shared(&memory), 1000, 0).await;
+    served.create(1).await;
+    let journal = shared(&memory).journal;
+    eventually(async || {
+        served.write(0, &"x".repeat(200)).await;
+        journal.head().await.unwrap().is_some()
+    })
+    .await;
+    served.shard.stop().await;
+    let snapshots = Watched::new(&memory, 3, 100);
+    let store = ShardStore { snapshots: snapshots as _, ..shared(&memory) };
+    let again = serve(&store, 1000, 0).await;
+    assert_eq!(again.values(0, 0).await.len(), again.view(0).watermarks().high_watermark as usize);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_checkpoint_that_is_replaced_while_it_is_loaded_is_no_damage() {
+    let memory = Arc::new(MemoryStore::default());
+    // The first owner makes a checkpoint the head, and a second one whose trim is still to come.
+    let inner = shared(&memory).journal;
+    let slow =
+        Arc::new(SlowTrims { inner: Arc::clone(&inner), may_trim: Semaphore::new(1), asked: 0.into() });
+    let store = ShardStore { journal: Arc::clone(&slow) as _, ..shared(&memory) };
+    let first = serve(&store, 1000, 0).await;
+    first.create(2).await;
+    let mut written = 0;
+    eventually(async || {
+        first.write(0, &"x".repeat(200)).await;
+        written += 1;
+        slow.asked.load(Ordering::Relaxed) == 2
+    })
+    .await;
+    let head = inner.head().await.unwrap().expect("the first");
+    // The second owner reads the old head, and then its snapshot.
+    let snapshots = Watched::new(&memory, 0, 0);
+    let store = ShardStore { snapshots: Arc::clone(&snapshots) as _, ..shared(&memory) };
+    let loading = tokio::spawn(async move { serve(&store, 1000, 0).await });
+    snapshots.asked.notified().await;
+    // Meanwhile the first, which does not know better, trims, and sweeps what the old head needs.
+    slow.may_trim.add_permits(100);
+    eventually(async || inner.head().await.unwrap().as_ref() != Some(&head)).await;
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    snapshots.may_read.add_permits(1000);
+    let second = loading.await.expect("it serves");
+    assert_eq!(second.values(0, 0).await.len(), written);
+}
