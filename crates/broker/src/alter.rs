@@ -1,7 +1,7 @@
 //! Changing a topic's configuration, for AlterConfigs and IncrementalAlterConfigs.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     sync::Arc,
 };
 
@@ -13,6 +13,7 @@ use crate::{
     authorizer::{Operation, Resource},
     configs::{BROKER, BROKER_LOGGER, Refusal, TOPIC},
     errors,
+    mentions::Mentions,
     session::Incoming,
     topic_config,
 };
@@ -20,12 +21,38 @@ use crate::{
 /// What is set (Some) and taken back (None), by name.
 pub(crate) type Changes = BTreeMap<String, Option<String>>;
 
-/// For each resource, why it is refused if it is named more than once.
-pub(crate) fn named_twice<'a>(named: impl Iterator<Item = (i8, &'a str)> + Clone) -> Vec<Option<Refusal>> {
-    let mut times = HashMap::new();
-    named.clone().for_each(|resource| *times.entry(resource).or_insert(0) += 1);
-    let refusal = || (ErrorCode::INVALID_REQUEST, "Each resource must appear at most once.".to_owned());
-    named.map(|resource| (times[&resource] > 1).then(refusal)).collect()
+/// A change of a topic that was asked for and makes sense by itself.
+pub(crate) type Change = (Arc<Topic>, Changes);
+
+/// The change that each resource asks for; those that are named more than once are refused.
+pub(crate) fn changes<R>(
+    resources: &[R],
+    name: impl Fn(&R) -> (i8, String),
+    change: impl Fn(&R) -> Result<Change, Refusal>,
+) -> Vec<Result<Change, Refusal>> {
+    let mentions = Mentions::of(resources.iter().map(&name));
+    let of = |resource| match mentions.is_repeated(&name(resource)) {
+        true => Err((ErrorCode::INVALID_REQUEST, "Each resource must appear at most once.".to_owned())),
+        false => change(resource),
+    };
+    resources.iter().map(of).collect()
+}
+
+/// Makes one change after the other: what is told of each.
+pub(crate) async fn apply_all(
+    incoming: &Incoming,
+    changes: Vec<Result<Change, Refusal>>,
+    validate_only: bool,
+) -> Vec<(ErrorCode, Option<Str<'static>>)> {
+    let mut told = Vec::with_capacity(changes.len());
+    for change in changes {
+        let result = match change {
+            Ok((topic, changes)) => apply(incoming, &topic, changes, validate_only).await,
+            Err(refusal) => Err(refusal),
+        };
+        told.push(result.err().map_or((ErrorCode::NONE, None), |(code, why)| (code, Some(why.into()))));
+    }
+    told
 }
 
 /// Refuses names that come twice, and those that lack their value (the flag).
@@ -75,7 +102,7 @@ pub(crate) fn topic(incoming: &Incoming, kind: i8, name: &str) -> Result<Arc<Top
 }
 
 /// Changes a topic's configuration, if all of it is good afterwards.
-pub(crate) async fn apply(
+async fn apply(
     incoming: &Incoming,
     topic: &Topic,
     mut changes: Changes,
@@ -106,9 +133,4 @@ pub(crate) async fn apply(
         }
         _ => Err((ErrorCode::KAFKA_STORAGE_ERROR, "the disk is full".to_owned())),
     }
-}
-
-/// A result as it is told.
-pub(crate) fn answer(result: Result<(), Refusal>) -> (ErrorCode, Option<Str<'static>>) {
-    result.err().map_or((ErrorCode::NONE, None), |(code, why)| (code, Some(why.into())))
 }

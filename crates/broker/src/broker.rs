@@ -10,8 +10,8 @@ use klamm_protocol::{ErrorCode, Uuid};
 use klamm_shard::{Image, PartitionView, Partitions, Shard, ShardState};
 
 use crate::{
-    Authorizer, GroupShard, LogConfig, Setting, outbox::Outbox, producer_ids::ProducerIds,
-    sessions::FetchSessions,
+    Authorizer, GroupShard, LogConfig, Setting, fetch_sessions::FetchSessions, outbox::Outbox,
+    producer_ids::ProducerIds,
 };
 
 /// What the handlers go by.

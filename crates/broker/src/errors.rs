@@ -30,6 +30,14 @@ pub(crate) fn of_name(name: &str, error: &InvalidTopicName) -> String {
     format!("Topic name is invalid: {why}")
 }
 
+/// What Kafka says of a partition, or a topic, that is not there.
+pub(crate) const NO_PARTITION: &str = "This server does not host this topic-partition.";
+
+/// What becomes of a topic that a request names more than once.
+pub(crate) fn named_twice() -> (ErrorCode, String) {
+    (ErrorCode::INVALID_REQUEST, "Duplicate topic name.".to_owned())
+}
+
 /// What becomes of a change for which a client has no time at all: Kafka does not begin it.
 pub(crate) fn no_time() -> (ErrorCode, String) {
     (ErrorCode::REQUEST_TIMED_OUT, "a negative timeout leaves no time".to_owned())

@@ -11,8 +11,8 @@ use crate::{
     authorizer::{Operation, Resource},
     broker::Located,
     errors,
+    fetch_sessions::{PartitionKey, Wanted, WantedPartitions},
     session::Incoming,
-    sessions::{PartitionKey, Wanted, WantedPartitions},
 };
 
 /// The bounds of a fetch.

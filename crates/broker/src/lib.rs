@@ -3,7 +3,7 @@
 //! Code map: [`Session::call`] takes a frame, [`api`] finds its handler, `handlers/NN_name.rs` answers. Handlers
 //! authorize, validate and translate between the protocol and the machines; the rules live in the machines.
 //! `topics` makes and deletes topics, `outbox` carries the cluster's effects to other shards, `admission` judges batches,
-//! `sessions` keeps fetch sessions, `retention` moves log starts, `topic_config` knows the topic configurations, `alter` changes them, `configs` has what is told of any
+//! `fetch_sessions` keeps fetch sessions, `retention` moves log starts, `topic_config` knows the topic configurations, `alter` changes them, `configs` has what is told of any
 //! configuration. Absent here: sockets, files, and any semantics of storage.
 
 mod admission;
@@ -15,14 +15,15 @@ mod broker;
 mod configs;
 mod errors;
 mod fetch;
+mod fetch_sessions;
 mod groups;
 mod handlers;
+mod mentions;
 mod outbox;
 mod producer_ids;
 mod repeats;
 mod retention;
 mod session;
-mod sessions;
 mod topic_config;
 mod topics;
 

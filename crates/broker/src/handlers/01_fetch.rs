@@ -15,8 +15,8 @@ use crate::{
     Broker,
     authorizer::{Operation, Resource},
     fetch::{Bounds, Outcome},
+    fetch_sessions::{FetchSession, PartitionKey, Wanted, WantedPartitions},
     session::{Incoming, Stop, TOPIC_IDS_SINCE},
-    sessions::{FetchSession, PartitionKey, Wanted, WantedPartitions},
 };
 
 /// The session epoch that asks for no session.

@@ -5,10 +5,7 @@
 //! What was acknowledged before is found: an `acks=1` answer comes ahead of the device and readers see what is durable, so
 //! the shard is let settle first. The replica id makes no difference, as in Kafka: some clients send the broker's.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use klamm_cluster::Topic;
 use klamm_model::ShardId;
@@ -22,6 +19,7 @@ use klamm_shard::TimestampQuery;
 use crate::{
     authorizer::{Operation, Resource},
     errors,
+    mentions::{Mention, Mentions},
     session::{Incoming, Stop},
 };
 
@@ -49,19 +47,14 @@ pub(crate) async fn handle<'a>(
             _ if !may => Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
             found => found,
         };
-        let mut times: HashMap<i32, usize> = HashMap::new();
-        asked.partitions.iter().for_each(|each| *times.entry(each.partition_index).or_default() += 1);
-        let mut partitions = Vec::with_capacity(times.len());
+        let mut mentions = Mentions::of(asked.partitions.iter().map(|partition| partition.partition_index));
+        let mut partitions = Vec::with_capacity(asked.partitions.len());
         for partition in &asked.partitions {
-            // A partition that is named twice is told once, as Kafka does.
-            let twice = match times.insert(partition.partition_index, 0) {
-                Some(0) => continue,
-                times => times > Some(1),
-            };
-            let found = match &topic {
-                _ if twice => Err(ErrorCode::INVALID_REQUEST),
-                Ok(topic) => find(incoming, topic, partition, &mut settled).await,
-                Err(error_code) => Err(*error_code),
+            let found = match (mentions.next(&partition.partition_index), &topic) {
+                (Mention::Again, _) => continue,
+                (Mention::First, _) => Err(ErrorCode::INVALID_REQUEST),
+                (Mention::Only, Ok(topic)) => find(incoming, topic, partition, &mut settled).await,
+                (Mention::Only, Err(error_code)) => Err(*error_code),
             };
             let mut answer = found.unwrap_or_else(|error_code| ListOffsetsPartitionResponse {
                 error_code,

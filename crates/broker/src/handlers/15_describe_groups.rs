@@ -7,14 +7,13 @@ use klamm_protocol::{
     describe_groups::{DescribedGroup, DescribedGroupMember},
 };
 
+use super::metadata::NOT_ASKED;
 use crate::{
     authorizer::{Operation, Resource},
     repeats::Repeats,
     session::{Incoming, Stop},
 };
 
-/// What Kafka answers where it was not asked for authorized operations.
-const NOT_ASKED: i32 = i32::MIN;
 /// Read, delete, describe, and describing and altering configurations.
 const GROUP_OPERATIONS: i32 = 0b1101_0100_1000;
 /// The first version to which a missing group is an error.

@@ -1,6 +1,6 @@
 //! CreateTopics v2-7. Configurations are checked and kept; assignments may name this broker only.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use klamm_cluster::NewTopic;
 use klamm_protocol::{
@@ -12,6 +12,7 @@ use crate::{
     authorizer::{Operation, Resource},
     configs::Row,
     errors,
+    mentions::{Mention, Mentions},
     session::{Incoming, Stop},
     topic_config,
     topics::TopicError,
@@ -21,24 +22,19 @@ pub(crate) async fn handle<'a>(
     incoming: &Incoming,
     request: CreateTopicsRequest<'a>,
 ) -> Result<CreateTopicsResponse<'a>, Stop> {
-    let mut times: HashMap<String, usize> = HashMap::new();
-    request.topics.iter().for_each(|topic| *times.entry(topic.name.to_string()).or_default() += 1);
+    let mut mentions = Mentions::of(request.topics.iter().map(|topic| topic.name.to_string()));
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
-        if times[&*topic.name] > 1 {
-            // Told once, as Kafka does.
-            if times.insert(topic.name.to_string(), usize::MAX) != Some(usize::MAX) {
-                topics.push(refused(topic, (ErrorCode::INVALID_REQUEST, "Duplicate topic name.".to_owned())));
+        topics.push(match mentions.next(&*topic.name) {
+            Mention::Again => continue,
+            Mention::First => refused(topic, errors::named_twice()),
+            Mention::Only if request.timeout_ms < 0 => {
+                CreatableTopicResult { error_message: None, ..refused(topic, errors::no_time()) }
             }
-            continue;
-        }
-        if request.timeout_ms < 0 {
-            topics.push(CreatableTopicResult { error_message: None, ..refused(topic, errors::no_time()) });
-            continue;
-        }
-        topics.push(match create(incoming, &topic, request.validate_only).await {
-            Ok(new) => made(incoming, topic, &new),
-            Err(error) => refused(topic, error),
+            Mention::Only => match create(incoming, &topic, request.validate_only).await {
+                Ok(new) => made(incoming, topic, &new),
+                Err(error) => refused(topic, error),
+            },
         });
     }
     Ok(CreateTopicsResponse { topics, ..Default::default() })

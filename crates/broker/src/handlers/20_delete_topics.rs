@@ -1,7 +1,5 @@
 //! DeleteTopics v1-6, by name and by id (KIP-516). The data's files go when all that they hold is gone.
 
-use std::collections::HashMap;
-
 use klamm_protocol::{
     DeleteTopicsRequest, DeleteTopicsResponse, ErrorCode, Uuid,
     delete_topics::{DeletableTopicResult, DeleteTopicState},
@@ -10,6 +8,7 @@ use klamm_protocol::{
 use crate::{
     authorizer::{Operation, Resource},
     errors,
+    mentions::{Mention, Mentions},
     session::{Incoming, Stop},
 };
 
@@ -24,34 +23,27 @@ pub(crate) async fn handle<'a>(
     let mut all: Vec<_> = request.topics.into_iter().chain(named).collect();
     // Names first: a topic that is named by its id too must not be deleted by that before.
     all.sort_by_key(|wanted| wanted.name.is_none());
-    let mut names: HashMap<String, usize> = HashMap::new();
-    let mut ids: HashMap<Uuid, usize> = HashMap::new();
-    for wanted in &all {
-        match &wanted.name {
-            Some(name) => *names.entry(name.to_string()).or_default() += 1,
-            None => *ids.entry(wanted.topic_id).or_default() += 1,
-        }
-    }
+    let mut names =
+        Mentions::of(all.iter().filter_map(|wanted| wanted.name.as_ref().map(ToString::to_string)));
+    let by_id = all.iter().filter(|wanted| wanted.name.is_none() && wanted.topic_id != Uuid::ZERO);
+    let mut ids = Mentions::of(by_id.map(|wanted| wanted.topic_id));
     let mut responses = Vec::new();
     for wanted in all {
-        // What is named twice is not deleted, and told once.
-        let (times, what) = match &wanted.name {
-            Some(name) => (names.get_mut(&**name), "name"),
-            None => (ids.get_mut(&wanted.topic_id).filter(|_| wanted.topic_id != Uuid::ZERO), "id"),
+        // What is named twice is not deleted.
+        let (mention, what) = match &wanted.name {
+            Some(name) => (names.next(&**name), "name"),
+            None => (ids.next(&wanted.topic_id), "id"),
         };
-        match times {
-            Some(0) => {}
-            Some(times) if *times > 1 => {
-                *times = 0;
-                responses.push(refused(wanted, format!("Duplicate topic {what}.")));
-            }
-            _ if request.timeout_ms < 0 => responses.push(DeletableTopicResult {
+        responses.push(match mention {
+            Mention::Again => continue,
+            Mention::First => refused(wanted, format!("Duplicate topic {what}.")),
+            Mention::Only if request.timeout_ms < 0 => DeletableTopicResult {
                 error_code: errors::no_time().0,
                 error_message: None,
                 ..refused(wanted, String::new())
-            }),
-            _ => responses.push(delete(incoming, wanted, &mut ids).await),
-        }
+            },
+            Mention::Only => delete(incoming, wanted, &mut ids).await,
+        });
     }
     Ok(DeleteTopicsResponse { responses, ..Default::default() })
 }
@@ -68,7 +60,7 @@ fn refused(wanted: DeleteTopicState<'_>, why: String) -> DeletableTopicResult<'_
 async fn delete<'a>(
     incoming: &Incoming,
     wanted: DeleteTopicState<'a>,
-    ids: &mut HashMap<Uuid, usize>,
+    ids: &mut Mentions<Uuid>,
 ) -> DeletableTopicResult<'a> {
     let broker = &incoming.broker;
     match (&wanted.name, wanted.topic_id) {
@@ -98,8 +90,7 @@ async fn delete<'a>(
     result.topic_id = Uuid(topic.id.0);
     result.name = Some(topic.name.as_str().to_owned().into());
     // Named by its id too, before or behind: told once, and not deleted.
-    if let Some(times) = ids.get_mut(&result.topic_id).filter(|_| by_name) {
-        *times = 0;
+    if by_name && ids.pass_over(&result.topic_id) {
         let why = "The provided topic name maps to an ID that was already supplied.";
         return DeletableTopicResult {
             error_code: ErrorCode::INVALID_REQUEST,
@@ -118,6 +109,6 @@ async fn delete<'a>(
 fn unknown(error_code: ErrorCode) -> &'static str {
     match error_code {
         ErrorCode::UNKNOWN_TOPIC_ID => "This server does not host this topic ID.",
-        _ => "This server does not host this topic-partition.",
+        _ => errors::NO_PARTITION,
     }
 }

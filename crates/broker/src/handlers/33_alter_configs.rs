@@ -9,7 +9,7 @@ use klamm_protocol::{
 };
 
 use crate::{
-    alter::{self, Changes},
+    alter::{self, Change, Changes},
     configs::Refusal,
     session::{Incoming, Stop},
     topic_config,
@@ -19,30 +19,17 @@ pub(crate) async fn handle<'a>(
     incoming: &Incoming,
     request: AlterConfigsRequest<'a>,
 ) -> Result<AlterConfigsResponse<'a>, Stop> {
-    let named = request.resources.iter().map(|resource| (resource.resource_type, &*resource.resource_name));
-    let twice = alter::named_twice(named);
-    let mut responses = Vec::with_capacity(request.resources.len());
-    for (resource, twice) in request.resources.into_iter().zip(twice) {
-        let result = match twice {
-            Some(refusal) => Err(refusal),
-            None => replace(incoming, &resource, request.validate_only).await,
-        };
-        let (error_code, error_message) = alter::answer(result);
-        responses.push(AlterConfigsResourceResponse {
-            error_code,
-            error_message,
-            resource_type: resource.resource_type,
-            resource_name: resource.resource_name,
-        });
-    }
-    Ok(AlterConfigsResponse { responses, ..Default::default() })
+    let name = |asked: &AlterConfigsResource<'a>| (asked.resource_type, asked.resource_name.to_string());
+    let changes = alter::changes(&request.resources, name, |asked| replace(incoming, asked));
+    let answers = alter::apply_all(incoming, changes, request.validate_only).await;
+    let told = request.resources.into_iter().zip(answers).map(|(asked, (error_code, error_message))| {
+        let AlterConfigsResource { resource_type, resource_name, .. } = asked;
+        AlterConfigsResourceResponse { error_code, error_message, resource_type, resource_name }
+    });
+    Ok(AlterConfigsResponse { responses: told.collect(), ..Default::default() })
 }
 
-async fn replace(
-    incoming: &Incoming,
-    asked: &AlterConfigsResource<'_>,
-    validate_only: bool,
-) -> Result<(), Refusal> {
+fn replace(incoming: &Incoming, asked: &AlterConfigsResource<'_>) -> Result<Change, Refusal> {
     alter::check_keys(asked.configs.iter().map(|config| (&*config.name, config.value.is_none())))?;
     let topic = alter::topic(incoming, asked.resource_type, &asked.resource_name)?;
     let goes = |name: &&String| !topic_config::is_fixed(name);
@@ -50,5 +37,5 @@ async fn replace(
     let new: BTreeMap<_, _> =
         asked.configs.iter().map(|c| (c.name.to_string(), c.value.as_ref().map(|v| v.to_string()))).collect();
     changes.extend(new);
-    alter::apply(incoming, &topic, changes, validate_only).await
+    Ok((topic, changes))
 }

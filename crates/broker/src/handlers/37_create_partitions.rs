@@ -1,7 +1,5 @@
 //! CreatePartitions v0-3 (KIP-195).
 
-use std::collections::HashMap;
-
 use klamm_cluster::{Command, Reply};
 use klamm_protocol::{
     CreatePartitionsRequest, CreatePartitionsResponse, ErrorCode, Uuid,
@@ -11,6 +9,7 @@ use klamm_protocol::{
 use crate::{
     authorizer::{Operation, Resource},
     errors,
+    mentions::{Mention, Mentions},
     session::{Incoming, Stop},
     topics::{PARTITIONS_MAX, TopicError},
 };
@@ -20,19 +19,13 @@ pub(crate) async fn handle<'a>(
     request: CreatePartitionsRequest<'a>,
 ) -> Result<CreatePartitionsResponse<'a>, Stop> {
     let mut results = Vec::with_capacity(request.topics.len());
-    let mut times: HashMap<String, usize> = HashMap::new();
-    request.topics.iter().for_each(|topic| *times.entry(topic.name.to_string()).or_default() += 1);
+    let mut mentions = Mentions::of(request.topics.iter().map(|topic| topic.name.to_string()));
     for topic in request.topics {
-        let result = if times[&*topic.name] > 1 {
-            // Told once, as Kafka does.
-            if times.insert(topic.name.to_string(), usize::MAX) == Some(usize::MAX) {
-                continue;
-            }
-            Err((ErrorCode::INVALID_REQUEST, "Duplicate topic name.".to_owned()))
-        } else if request.timeout_ms < 0 {
-            Err(errors::no_time())
-        } else {
-            grow(incoming, &topic, request.validate_only).await
+        let result = match mentions.next(&*topic.name) {
+            Mention::Again => continue,
+            Mention::First => Err(errors::named_twice()),
+            Mention::Only if request.timeout_ms < 0 => Err(errors::no_time()),
+            Mention::Only => grow(incoming, &topic, request.validate_only).await,
         };
         let (error_code, why) = match result {
             Ok(()) => (ErrorCode::NONE, None),

@@ -7,7 +7,7 @@ use klamm_protocol::{
 };
 
 use crate::{
-    alter::{self, Changes},
+    alter::{self, Change, Changes},
     configs::{ConfigType, Refusal, Row},
     session::{Incoming, Stop},
     topic_config,
@@ -22,30 +22,17 @@ pub(crate) async fn handle<'a>(
     incoming: &Incoming,
     request: IncrementalAlterConfigsRequest<'a>,
 ) -> Result<IncrementalAlterConfigsResponse<'a>, Stop> {
-    let named = request.resources.iter().map(|resource| (resource.resource_type, &*resource.resource_name));
-    let twice = alter::named_twice(named);
-    let mut responses = Vec::with_capacity(request.resources.len());
-    for (resource, twice) in request.resources.into_iter().zip(twice) {
-        let result = match twice {
-            Some(refusal) => Err(refusal),
-            None => change(incoming, &resource, request.validate_only).await,
-        };
-        let (error_code, error_message) = alter::answer(result);
-        responses.push(AlterConfigsResourceResponse {
-            error_code,
-            error_message,
-            resource_type: resource.resource_type,
-            resource_name: resource.resource_name,
-        });
-    }
-    Ok(IncrementalAlterConfigsResponse { responses, ..Default::default() })
+    let name = |asked: &AlterConfigsResource<'a>| (asked.resource_type, asked.resource_name.to_string());
+    let changes = alter::changes(&request.resources, name, |asked| change(incoming, asked));
+    let answers = alter::apply_all(incoming, changes, request.validate_only).await;
+    let told = request.resources.into_iter().zip(answers).map(|(asked, (error_code, error_message))| {
+        let AlterConfigsResource { resource_type, resource_name, .. } = asked;
+        AlterConfigsResourceResponse { error_code, error_message, resource_type, resource_name }
+    });
+    Ok(IncrementalAlterConfigsResponse { responses: told.collect(), ..Default::default() })
 }
 
-async fn change(
-    incoming: &Incoming,
-    asked: &AlterConfigsResource<'_>,
-    validate_only: bool,
-) -> Result<(), Refusal> {
+fn change(incoming: &Incoming, asked: &AlterConfigsResource<'_>) -> Result<Change, Refusal> {
     let valueless =
         |config: &AlterableConfig<'_>| config.value.is_none() && config.config_operation != DELETE;
     alter::check_keys(asked.configs.iter().map(|config| (&*config.name, valueless(config))))?;
@@ -56,10 +43,10 @@ async fn change(
         let value = new_value(config, rows.iter().find(|row| row.name == config.name))?;
         changes.insert(config.name.to_string(), value);
     }
-    alter::apply(incoming, &topic, changes, validate_only).await
+    Ok((topic, changes))
 }
 
-/// The value afterwards; None for the default. An unknown name is left to [`alter::apply`], but for lists.
+/// The value afterwards; None for the default. An unknown name is left to [`alter::apply_all`], but for lists.
 fn new_value(config: &AlterableConfig<'_>, row: Option<&Row>) -> Result<Option<String>, Refusal> {
     let value = config.value.as_deref().unwrap_or_default();
     let appends = match config.config_operation {

@@ -12,6 +12,7 @@ use klamm_shard::ShardState;
 
 use crate::{
     authorizer::{Operation, Resource},
+    errors,
     session::{Incoming, Stop},
 };
 
@@ -72,7 +73,7 @@ pub(crate) async fn handle<'a>(
 /// The same error for all that was asked for.
 fn refused(asked: Vec<RequestTopicData<'_>>, error_code: ErrorCode) -> DescribeQuorumResponse<'_> {
     let said = match error_code {
-        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => "This server does not host this topic-partition.",
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => errors::NO_PARTITION,
         other => other.text(),
     };
     let topic = |topic: RequestTopicData<'_>| {

@@ -58,8 +58,7 @@ fn find<'a>(incoming: &Incoming, name: &str) -> Result<Arc<Topic>, (ErrorCode, O
     if let Err(error) = TopicName::parse(name) {
         return Err((ErrorCode::INVALID_TOPIC_EXCEPTION, Some(errors::of_name(name, &error).into())));
     }
-    let unknown = "This server does not host this topic-partition.";
-    incoming.broker.topic(name, Uuid::ZERO).map_err(|code| (code, Some(unknown.into())))
+    incoming.broker.topic(name, Uuid::ZERO).map_err(|code| (code, Some(errors::NO_PARTITION.into())))
 }
 
 /// The producers of a partition.

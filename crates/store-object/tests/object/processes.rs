@@ -1,9 +1,6 @@
 //! Processes of the operating system fight over one local folder; one of them is killed in the middle. The test starts itself
 //! again as each of them: a child takes the shard over and over, appends until it is fenced, and writes what was
 //! acknowledged to its standard output.
-#![allow(clippy::disallowed_methods, reason = "a test starts processes and waits for them")]
-
-mod common;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +9,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::client;
 use klamm_env::{Entropy, OsEntropy};
 use klamm_model::{Epoch, ShardId, Slot};
 use klamm_store::{
@@ -20,6 +16,8 @@ use klamm_store::{
     acquire, entry::crc32c,
 };
 use klamm_testing::TempDir;
+
+use super::client;
 
 const FOLDER: &str = "KLAMM_TEST_FOLDER";
 const SHARD: ShardId = ShardId(7);
@@ -30,7 +28,7 @@ const CHECKPOINT_EVERY: usize = 15;
 
 fn start(folder: &TempDir) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--ignored", "--nocapture", "--test-threads=1"])
+        .args(["--exact", "processes::child", "--ignored", "--nocapture", "--test-threads=1"])
         .env(FOLDER, folder.path())
         .stdout(Stdio::piped())
         .spawn()

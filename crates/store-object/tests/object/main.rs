@@ -1,4 +1,9 @@
-//! What the tests share.
+//! The object carrier over stores of its library.
+#![allow(clippy::disallowed_methods, reason = "tests look into their folders and start processes")]
+
+mod contract;
+mod local;
+mod processes;
 
 use std::{path::Path, sync::Arc};
 

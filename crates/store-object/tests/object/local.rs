@@ -1,12 +1,8 @@
 //! What `LocalFileSystem` promises: a process that ends in the middle of a put leaves nothing that counts.
-#![allow(clippy::disallowed_methods, reason = "a test looks into its own folder")]
-
-mod common;
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use common::client;
 use klamm_model::{Epoch, Slot};
 use klamm_store::{Driver, Key, Listing, Name, PutError, Written};
 use klamm_store_object::ObjectDriver;
@@ -16,6 +12,8 @@ use object_store::{
     memory::InMemory,
     throttle::{ThrottleConfig, ThrottledStore},
 };
+
+use super::client;
 
 const NAME: Name = Name::Entry(Key { epoch: Epoch(1), slot: Slot(2) });
 

@@ -1,12 +1,9 @@
 //! The object carrier passes the suite, over a store in memory and over a local folder, where every handle is a client of
 //! its own.
 
-mod common;
-
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use common::client;
 use klamm_store::{
     Driver, Name, Written, flatten,
     suite::{self, Harness},
@@ -14,6 +11,8 @@ use klamm_store::{
 use klamm_store_object::ObjectDriver;
 use klamm_testing::TempDir;
 use object_store::memory::InMemory;
+
+use super::client;
 
 /// Rewrites an object with one bit flipped.
 async fn flip(driver: &ObjectDriver, name: Name) -> bool {
