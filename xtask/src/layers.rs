@@ -20,11 +20,9 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
             "klamm-broker",
             "klamm-client",
             "klamm-shard",
-            "klamm-partition",
             "klamm-group",
             "klamm-cluster",
             "klamm-store-file",
-            "klamm-store-object",
             "klamm-store",
             "klamm-env",
             "klamm-model",
@@ -53,15 +51,7 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     // The runtime of machines over a store. Speaks no protocol.
     (
         "klamm-shard",
-        &[
-            "klamm-partition",
-            "klamm-group",
-            "klamm-machine",
-            "klamm-store",
-            "klamm-records",
-            "klamm-env",
-            "klamm-model",
-        ],
+        &["klamm-partition", "klamm-machine", "klamm-store", "klamm-records", "klamm-env", "klamm-model"],
     ),
     // The machines. They never import each other.
     ("klamm-partition", &["klamm-machine", "klamm-records", "klamm-model"]),
@@ -70,10 +60,10 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     ("klamm-machine", &["klamm-model"]),
     // The carriers. They never import each other.
     ("klamm-store-file", &["klamm-store", "klamm-env", "klamm-model"]),
-    ("klamm-store-object", &["klamm-store", "klamm-env", "klamm-model"]),
-    ("klamm-store", &["klamm-env", "klamm-model"]),
+    ("klamm-store-object", &["klamm-store", "klamm-model"]),
+    ("klamm-store", &["klamm-model"]),
     // The ground.
-    ("klamm-records", &["klamm-model"]),
+    ("klamm-records", &[]),
     ("klamm-protocol", &[]),
     ("klamm-env", &[]),
     ("klamm-model", &[]),
@@ -83,6 +73,7 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
 pub const PURE: &[&str] = &[
     "klamm-checker",
     "klamm-partition",
+    "klamm-group",
     "klamm-cluster",
     "klamm-machine",
     "klamm-records",

@@ -82,11 +82,6 @@ impl Fetcher {
         }
     }
 
-    /// Stops reading a partition.
-    pub fn drop_partition(&mut self, of: &TopicPartition) {
-        self.positions.remove(of);
-    }
-
     /// What came next; empty when nothing came within half a second.
     pub async fn poll(&mut self) -> Result<Vec<Fetched>> {
         self.start().await?;

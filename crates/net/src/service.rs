@@ -37,11 +37,6 @@ pub trait Session: Send + 'static {
     fn bytes_beside(&self) -> usize {
         0
     }
-
-    /// The largest frame that is accepted now, in bytes. The server's limit holds too.
-    fn frame_bytes_max(&self) -> usize {
-        usize::MAX
-    }
 }
 
 /// The future of an answer.
@@ -55,18 +50,6 @@ pub struct Call {
     /// The answer. A call that overlaps is polled once before the next frame is called, so what it does in
     /// its first poll happens in order of arrival. Dropped unfinished when the connection ends.
     pub answer: AnswerFuture,
-}
-
-impl Call {
-    /// A call that runs alone.
-    pub fn alone(answer: impl Future<Output = Answer> + Send + 'static) -> Self {
-        Self { overlaps: false, answer: Box::pin(answer) }
-    }
-
-    /// A call that may run beside others.
-    pub fn overlapping(answer: impl Future<Output = Answer> + Send + 'static) -> Self {
-        Self { overlaps: true, answer: Box::pin(answer) }
-    }
 }
 
 /// What goes back to the peer.

@@ -63,19 +63,6 @@ impl DataFolder {
     pub fn shard(&self, shard: ShardId) -> PathBuf {
         self.path.join(format!("shard-{:04}", shard.0))
     }
-
-    /// The shards that have a folder here, sorted.
-    pub async fn shards(&self, disk: &Arc<dyn Disk>) -> Result<Vec<ShardId>, FolderError> {
-        let names = disk.list(&self.path).await.map_err(|error| FolderError::Io {
-            what: "list the data folder",
-            path: self.path.clone(),
-            error,
-        })?;
-        let number = |name: &String| name.strip_prefix("shard-").and_then(|digits| digits.parse().ok());
-        let mut shards: Vec<_> = names.iter().filter_map(number).map(ShardId).collect();
-        shards.sort_unstable();
-        Ok(shards)
-    }
 }
 
 async fn write_format(disk: &Arc<dyn Disk>, path: &Path) -> io::Result<()> {

@@ -35,8 +35,7 @@ impl<S: Session> Driver<S> {
                 .in_flight_bytes_max
                 .saturating_sub(self.calls.frame_bytes() + self.session.bytes_beside()),
         };
-        let frame_bytes_max = limits.frame_bytes_max.min(self.session.frame_bytes_max());
-        Room { open, bytes, frame_bytes_max }
+        Room { open, bytes, frame_bytes_max: limits.frame_bytes_max }
     }
 
     /// Starts the frames that waited, then reads once. Whether anything happened.

@@ -51,7 +51,7 @@ impl Log {
 
 pub(crate) struct Test(pub(crate) Log);
 
-pub(crate) struct TestSession(Log, usize, Arc<AtomicUsize>);
+pub(crate) struct TestSession(Log, Arc<AtomicUsize>);
 
 struct OnDrop(Log, String);
 
@@ -66,27 +66,24 @@ impl Service for Test {
 
     fn open(&self, ends: Ends) -> TestSession {
         assert!(ends.local.port() != 0 && ends.peer.port() != 0);
-        TestSession(self.0.clone(), usize::MAX, Arc::default())
+        TestSession(self.0.clone(), Arc::default())
     }
 }
 
 impl Session for TestSession {
     fn call(&mut self, frame: Bytes) -> Call {
         if frame[0] == b'n' && frame.len() > 20 {
-            return Call::overlapping(std::future::ready(Answer::Nothing));
+            return Call { overlaps: true, answer: Box::pin(std::future::ready(Answer::Nothing)) };
         }
         let log = self.0.clone();
         let ms = u16::from_be_bytes([frame[1], frame[2]]);
         let name = String::from_utf8_lossy(&frame[3..frame.len().min(10)]).into_owned();
         log.add(format!("call {name}"));
-        if name == "small" {
-            self.1 = 100;
-        }
         if frame[0] == b'P' {
             panic!("as the frame {name} said");
         }
         let overlaps = matches!(frame[0], b'o' | b'n' | b's' | b'k');
-        let (kept, beside) = (if frame[0] == b'k' { 1 << 20 } else { 0 }, Arc::clone(&self.2));
+        let (kept, beside) = (if frame[0] == b'k' { 1 << 20 } else { 0 }, Arc::clone(&self.1));
         let answer = async move {
             log.add(format!("start {name}"));
             beside.fetch_add(kept, Ordering::Relaxed);
@@ -108,15 +105,11 @@ impl Session for TestSession {
             drop(guard);
             Answer::Frame(vec![Bytes::copy_from_slice(&(frame.len() as u32).to_be_bytes()), frame])
         };
-        if overlaps { Call::overlapping(answer) } else { Call::alone(answer) }
-    }
-
-    fn frame_bytes_max(&self) -> usize {
-        self.1
+        Call { overlaps, answer: Box::pin(answer) }
     }
 
     fn bytes_beside(&self) -> usize {
-        self.2.load(Ordering::Relaxed)
+        self.1.load(Ordering::Relaxed)
     }
 }
 

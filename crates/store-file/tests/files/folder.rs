@@ -14,9 +14,6 @@ async fn one_process_at_a_time() {
     let error = DataFolder::open(&disk(), &path).await.err().unwrap();
     assert!(matches!(error, FolderError::InUse { .. }));
     assert!(error.to_string().contains("is in use by another process"), "{error}");
-    disk().create_folder(&folder.shard(ShardId(12))).await.unwrap();
-    disk().create_folder(&folder.shard(ShardId(2))).await.unwrap();
-    assert_eq!(folder.shards(&disk()).await.unwrap(), [ShardId(2), ShardId(12)]);
     drop(folder);
     DataFolder::open(&disk(), &path).await.unwrap();
     assert_eq!(std::fs::read_to_string(path.join("format")).unwrap(), "klamm data format 2\n");
@@ -29,7 +26,7 @@ async fn an_older_format_is_raised() {
     std::fs::create_dir(temp.path().join("shard-0001")).unwrap();
     for _ in 0..2 {
         let folder = DataFolder::open(&disk(), temp.path()).await.unwrap();
-        assert_eq!(folder.shards(&disk()).await.unwrap(), [ShardId(1)]);
+        assert!(folder.shard(ShardId(1)).is_dir());
         assert_eq!(std::fs::read_to_string(temp.path().join("format")).unwrap(), "klamm data format 2\n");
     }
 }
