@@ -16,7 +16,7 @@ mod tools;
 pub use ask::{batch, batch_of, records, to_fetch, to_produce};
 pub use broker::{Broker, unique};
 pub use client::{Client, Refusal};
-pub use klamm_testing::{Signal, TempDir};
+pub use klamm_testing::{Signal, TempDir, not_run};
 pub use process::{Finished, run};
 pub use raw::{Raw, Sent};
 pub use record::{Read, Record, offsets_from};

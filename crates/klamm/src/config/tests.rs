@@ -89,12 +89,7 @@ fn toml_in_all_its_forms() {
         "num.partitions = \"3\"",
         "num.partitions = 0x3",
     ] {
-        match load(file, &[], &[]) {
-            Ok(config) => assert_eq!(config.num_partitions, 3, "{file}"),
-            Err(error) => {
-                assert!(error.contains("not valid TOML") && file.contains("0_3"), "{file}: {error}")
-            }
-        }
+        assert_eq!(load(file, &[], &[]).unwrap().num_partitions, 3, "{file}");
     }
     let config = load("socket.request.max.bytes = 200_000_000\nauto.create.topics.enable = false", &[], &[]);
     let config = config.unwrap();

@@ -3,6 +3,7 @@
 use std::{
     future::poll_fn,
     io::{self, IoSlice},
+    ops::RangeInclusive,
     path::Path,
     pin::Pin,
     sync::{
@@ -10,6 +11,7 @@ use std::{
         atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering},
     },
     task::Poll,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -150,8 +152,20 @@ pub(crate) async fn start<T>(future: &mut Pin<Box<impl Future<Output = T>>>) -> 
     .await
 }
 
-pub(crate) async fn settle() {
-    tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+/// Waits until there is that much room.
+async fn room_in(store: &FileStore, wanted: RangeInclusive<u64>) -> u64 {
+    for _ in 0..2000 {
+        if wanted.contains(&store.room()) {
+            return store.room();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("room: {} is not in {wanted:?}", store.room())
+}
+
+/// Waits until there is room for more than this file: the next one is there, and its making syncs no more.
+pub(crate) async fn spare(store: &FileStore) {
+    room_in(store, 100 << 10..=u64::MAX).await;
 }
 
 #[tokio::test]
@@ -193,7 +207,7 @@ async fn many_puts_share_a_sync_and_none_is_answered_before_it() {
     let temp = Temp::new();
     let (opened, faults, _) = open(&temp).await;
     let store = &opened.files;
-    settle().await;
+    spare(store).await;
     let gate = Arc::new(Semaphore::new(0));
     *faults.held.lock() = Some(Arc::clone(&gate));
     let before = faults.syncs.load(Ordering::Relaxed);
@@ -208,9 +222,9 @@ async fn many_puts_share_a_sync_and_none_is_answered_before_it() {
         tokens.push(told);
     }
     assert_eq!(keys(store).await.len(), 65, "each has its place");
-    settle().await;
-    for mut told in tokens {
-        told.try_recv().expect("written, not yet synced");
+    for told in tokens {
+        let told = tokio::time::timeout(Duration::from_secs(20), told).await;
+        told.expect("in time").expect("written, not yet synced");
     }
     for put in &mut puts {
         assert!(start(put).await.is_none(), "not durable yet");
@@ -231,7 +245,7 @@ async fn a_put_whose_future_is_dropped_takes_effect() {
     let temp = Temp::new();
     let (opened, faults, _) = open(&temp).await;
     let store = &opened.files;
-    settle().await;
+    spare(store).await;
     let gate = Arc::new(Semaphore::new(0));
     *faults.held.lock() = Some(Arc::clone(&gate));
     let mut dropped = Box::pin(async { put(store, &entry(1, 1, b"x")).await });
@@ -247,20 +261,10 @@ async fn a_full_disk_shrinks_the_room_and_space_brings_it_back() {
     let temp = Temp::new();
     let (opened, faults, messages) = open(&temp).await;
     let store = &opened.files;
-    let room_in = async |wanted: std::ops::RangeInclusive<u64>| {
-        for _ in 0..200 {
-            if wanted.contains(&store.room()) {
-                break;
-            }
-            settle().await;
-        }
-        assert!(wanted.contains(&store.room()), "room: {} is not in {wanted:?}", store.room());
-        store.room()
-    };
-    room_in(100 << 10..=u64::MAX).await; // this file and the next one
+    spare(store).await;
     faults.full.store(true, Ordering::Relaxed);
     store.roll(Slot(1)).await.expect("the spare was there");
-    let room = room_in(40 << 10..=50 << 10).await; // a file without the reserve of a quarter
+    let room = room_in(store, 40 << 10..=50 << 10).await; // a file without the reserve of a quarter
     put(store, &entry(1, 1, &vec![1; room as usize - 96])).await.unwrap();
     assert_eq!(store.room(), 0);
     put(store, &entry(1, 2, &[2; 1000])).await.expect("the reserve is there for those who need it");
@@ -269,13 +273,7 @@ async fn a_full_disk_shrinks_the_room_and_space_brings_it_back() {
     assert!(store.roll(Slot(3)).await.is_err(), "no space for a next file");
     put(store, &entry(1, 3, b"small")).await.expect("a refused roll changes nothing");
     faults.full.store(false, Ordering::Relaxed);
-    for _ in 0..40 {
-        if store.room() > 0 {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    assert!(store.room() > 64 << 10, "it recovers when asked: {}", store.room());
+    room_in(store, (64 << 10) + 1..=u64::MAX).await; // it recovers when asked
     put(store, &entry(1, 4, &[3; 100_000])).await.unwrap();
     assert!(messages.lock().is_empty(), "nothing of it is fatal");
     opened.files.close().await;

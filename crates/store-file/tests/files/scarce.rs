@@ -7,7 +7,7 @@ use klamm_store::{PutError, SegmentError, Segments};
 use tokio::sync::Semaphore;
 
 use crate::{
-    faults::{open, settle, start},
+    faults::{open, spare, start},
     temp::{Temp, entry, get, key, keys, put},
 };
 
@@ -16,7 +16,7 @@ async fn first_write_fails(arrange: impl FnOnce(&crate::faults::Faults)) {
     let temp = Temp::new();
     let (opened, faults, messages) = open(&temp).await;
     let store = &opened.files;
-    settle().await; // the spare
+    spare(store).await;
     arrange(&faults);
     store.roll(Slot(1)).await.expect("there was a spare");
     let mut acknowledged = vec![(1, 0)];
@@ -68,7 +68,7 @@ async fn a_roll_behind_a_put_that_found_no_space_is_refused_with_it() {
     let temp = Temp::new();
     let (opened, faults, messages) = open(&temp).await;
     let store = &opened.files;
-    settle().await; // the spare
+    spare(store).await;
     let (large, behind) = (entry(1, 1, &[1; 100_000]), entry(1, 2, b"behind"));
     // Growth fails, also once the spare was given up for it; then somebody makes space.
     faults.refusals.store(2, Ordering::Relaxed);
@@ -95,7 +95,7 @@ async fn a_roll_behind_a_write_that_broke_off_is_refused_with_it() {
     let temp = Temp::new();
     let (opened, faults, messages) = open(&temp).await;
     let store = &opened.files;
-    settle().await; // the spare
+    spare(store).await;
     let gate = Arc::new(Semaphore::new(0));
     *faults.allocations.lock() = Some(Arc::clone(&gate));
     store.roll(Slot(1)).await.expect("there was a spare");
@@ -120,7 +120,7 @@ async fn entries_are_taken_back_while_the_file_grows() {
     let temp = Temp::new();
     let (opened, faults, messages) = open(&temp).await;
     let store = &opened.files;
-    settle().await; // the spare
+    spare(store).await;
     let gate = Arc::new(Semaphore::new(0));
     *faults.allocations.lock() = Some(Arc::clone(&gate));
     faults.write_full_after.store(50, Ordering::Relaxed);
