@@ -1,5 +1,5 @@
 //! The file carrier: entries appended and made durable in a temporary folder (set `TMPDIR` to choose the disk), and
-//! beside it what a bare `fdatasync` costs there. Each sample begins with an empty folder.
+//! beside it what a bare `fdatasync` costs there, and a start. Each sample of appending begins with an empty folder.
 
 #![allow(clippy::disallowed_methods, reason = "a tool beside the broker: it makes a folder of its own")]
 
@@ -10,7 +10,7 @@ use divan::{AllocProfiler, Bencher, counter::BytesCount};
 use futures_util::future::join_all;
 use klamm_env::OsDisk;
 use klamm_model::{Epoch, ShardId, Slot};
-use klamm_store::{Entry, EntryHash, EntryKind, Header, Key, Nonce, Written, entry::crc32c};
+use klamm_store::{Entry, EntryHash, EntryKind, Header, Key, Nonce, Segments as _, Written, entry::crc32c};
 use klamm_store_file::{FileStore, Opened, Options};
 use klamm_testing::TempDir;
 use tokio::runtime::{Builder, Runtime};
@@ -51,14 +51,14 @@ struct Store {
 fn open() -> Store {
     let temp = TempDir::new();
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let fatal = Arc::new(|why: String| panic!("nothing fails here: {why}"));
-    let opened = runtime
-        .block_on(async {
-            let options = Options { file_bytes: 64 << 20, ..Options::default() };
-            FileStore::open(Arc::new(OsDisk::default()), temp.path(), SHARD, options, fatal).await
-        })
-        .unwrap();
+    let opened = runtime.block_on(open_in(&temp, 64 << 20));
     Store { opened, runtime, _temp: temp }
+}
+
+async fn open_in(folder: &TempDir, file_bytes: u64) -> Opened {
+    let fatal = Arc::new(|why: String| panic!("nothing fails here: {why}"));
+    let options = Options { file_bytes, ..Options::default() };
+    FileStore::open(Arc::new(OsDisk::default()), folder.path(), SHARD, options, fatal).await.unwrap()
 }
 
 /// (entries in flight, bytes of each)
@@ -71,6 +71,31 @@ fn append_durably(bencher: Bencher<'_, '_>, (entries, bytes): (u64, usize)) {
         let results = store.runtime.block_on(join_all((0..entries).map(append)));
         assert!(results.iter().all(Result::is_ok));
         store
+    });
+}
+
+/// A start: so many sealed files of one entry each, which the page cache has.
+#[divan::bench(args = [1, 64], sample_count = 20, sample_size = 1)]
+fn open_sealed(bencher: Bencher<'_, '_>, files: u64) {
+    let temp = TempDir::new();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let payload = Bytes::from(vec![7; 64 << 10]);
+    let open = || open_in(&temp, 128 << 10);
+    runtime.block_on(async {
+        let opened = open().await;
+        for slot in 0..files {
+            opened.store.journal.append(entry(slot, &payload), Written::ignore()).await.unwrap();
+            opened.files.roll(Slot(slot + 1)).await.unwrap();
+            opened.files.seal(Slot(slot)..Slot(slot + 1), Vec::new()).await.unwrap();
+        }
+        opened.files.close().await;
+    });
+    bencher.with_inputs(|| ()).bench_local_values(|()| {
+        runtime.block_on(async {
+            let opened = open().await;
+            assert_eq!(opened.report.sealed as u64, files);
+            opened.files.close().await;
+        });
     });
 }
 

@@ -68,10 +68,7 @@ pub fn inherits_lints(manifest: &str) -> bool {
 }
 
 fn is_test(path: &str) -> bool {
-    path.contains("/tests/")
-        || path.contains("/examples/")
-        || path.ends_with("/tests.rs")
-        || path.contains("/suite")
+    path.contains("/tests/") || path.ends_with("/tests.rs") || path.contains("/suite")
 }
 
 /// The text up to an inline module of tests.
