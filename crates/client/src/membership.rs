@@ -6,7 +6,7 @@ use klamm_protocol::{
     Decode as _, Decoder, Encoder, ErrorCode, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest,
     OffsetCommitRequest, SyncGroupRequest,
     consumer_protocol::{AssignedPartition, ConsumerProtocolAssignment, ConsumerProtocolSubscription},
-    join_group::JoinGroupRequestProtocol,
+    join_group::{JoinGroupRequestProtocol, JoinGroupResponseMember},
     leave_group::MemberIdentity,
     offset_commit::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
     sync_group::SyncGroupRequestAssignment,
@@ -77,28 +77,31 @@ impl Client {
             code => Error::check(code, None, what)?,
         }
         *member = Member { id: told.member_id.to_string(), generation: told.generation_id };
-        let mut assignments = Vec::new();
-        if told.leader == told.member_id {
-            let mut subscriptions = Vec::new();
-            for other in &told.members {
-                subscriptions.push(Subscription {
-                    member: other.member_id.to_string(),
-                    instance: other.group_instance_id.as_deref().map(str::to_owned),
-                    topics: subscribed(&other.metadata)?,
-                });
-            }
-            assignments = self.assign(&subscriptions).await?;
-        }
+        let assignments =
+            if told.leader == told.member_id { self.assign(&told.members).await? } else { Vec::new() };
+        let protocol = told.protocol_name.as_deref().unwrap_or(PROTOCOL);
+        self.sync(&options.group, member, protocol, assignments).await
+    }
+
+    /// Gives the assignments that the leader made, none if it is another; gets its own.
+    async fn sync(
+        &self,
+        group: &str,
+        member: &mut Member,
+        protocol: &str,
+        assignments: Vec<SyncGroupRequestAssignment<'static>>,
+    ) -> Result<Joined> {
         let request = SyncGroupRequest {
-            group_id: (&options.group).into(),
+            group_id: group.into(),
             generation_id: member.generation,
             member_id: member.id.clone().into(),
             group_instance_id: None,
             protocol_type: Some(TYPE.into()),
-            protocol_name: Some(told.protocol_name.as_deref().unwrap_or(PROTOCOL).into()),
+            protocol_name: Some(protocol.into()),
             assignments,
         };
-        let answer = self.ask_coordinator(&options.group, &request, i16::MAX, |told| told.error_code).await?;
+        let what = || format!("joining group {group}");
+        let answer = self.ask_coordinator(group, &request, i16::MAX, |told| told.error_code).await?;
         let told = answer.get()?;
         match told.error_code {
             ErrorCode::REBALANCE_IN_PROGRESS => return Ok(Joined::Again),
@@ -114,15 +117,23 @@ impl Client {
     /// The leader's part: who reads what.
     async fn assign(
         &self,
-        subscriptions: &[Subscription],
+        members: &[JoinGroupResponseMember<'_>],
     ) -> Result<Vec<SyncGroupRequestAssignment<'static>>> {
+        let mut subscriptions = Vec::new();
+        for other in members {
+            subscriptions.push(Subscription {
+                member: other.member_id.to_string(),
+                instance: other.group_instance_id.as_deref().map(str::to_owned),
+                topics: subscribed(&other.metadata)?,
+            });
+        }
         let topics: BTreeSet<_> = subscriptions.iter().flat_map(|one| one.topics.iter().cloned()).collect();
         let topics: Vec<_> = topics.into_iter().collect();
         let known = self.refresh(Some(&topics), false).await?;
         let count = |topic: &String| Some((topic.clone(), known.topics.get(topic)?.partitions.len() as i32));
         let counts: BTreeMap<_, _> = topics.iter().filter_map(count).collect();
         let mut all = Vec::new();
-        for (member, partitions) in assignor::range(subscriptions, &counts) {
+        for (member, partitions) in assignor::range(&subscriptions, &counts) {
             let mut topics: Vec<AssignedPartition<'_>> = Vec::new();
             for of in &partitions {
                 if topics.last().is_none_or(|last| last.topic != of.topic) {

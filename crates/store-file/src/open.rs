@@ -116,50 +116,12 @@ impl FileStore {
         merged.into_iter().for_each(|(id, trailer)| catalog.merged(id, trailer));
         for (number, file) in files.iter().enumerate() {
             let following = files.get(number + 1).map(|file| file.first);
-            let mut keys = Keys::default();
-            let limit = file.trailer.as_ref().map_or(file.data_end, |trailer| trailer.entries_end);
             let slots_end = file.trailer.as_ref().map(|trailer| trailer.slots.end).or(following);
-
-            let mut end = limit;
-            if file.bad_trailer && slots_end.is_some_and(|end| Some(end) <= head) {
-                let what = "its trailer is not valid, yet the journal was trimmed above it".to_owned();
-                return Err(OpenError::Damaged { path: file.path.clone(), position: file.size, what });
+            let (known, scanned) = look_at(&disk, shard, head, file, slots_end, &mut report).await?;
+            catalog.insert(file.first, known);
+            if slots_end.is_none() {
+                active = scanned.map(|(handle, scan)| (file, handle, scan));
             }
-            if file.trailer.is_none() || slots_end > head {
-                let handle = match &file.handle {
-                    Some(handle) => Arc::clone(handle),
-                    None => disk
-                        .open(&file.path, OpenMode::Read)
-                        .await
-                        .map_err(OpenError::io("open", &file.path))?,
-                };
-                let scan = scan_file(file, &handle, shard, limit, head.unwrap_or(Slot(0)), &mut keys).await?;
-                end = scan.end;
-                note(&mut report, file, &scan, limit);
-                if file.handle.is_none() {
-                    // Nothing says yet that its trailer is durable: a process may have been killed before it synced it.
-                    handle.sync_data().await.map_err(OpenError::io("sync", &file.path))?;
-                }
-                if slots_end.is_none() {
-                    report.torn_bytes = scan.torn_end - scan.end;
-                    active = Some((file, handle, scan));
-                }
-            }
-            if let Some(handle) = &file.handle {
-                // An earlier process may have been killed between writing, or renaming, and syncing.
-                handle.sync_data().await.map_err(OpenError::io("sync", &file.path))?;
-                disk.rename(&file.path, &file.path)
-                    .await
-                    .map_err(OpenError::io("keep the name of", &file.path))?;
-            } else {
-                report.sealed += 1;
-            }
-            let handle = file.handle.clone();
-            keys.complete();
-            catalog.insert(
-                file.first,
-                JournalFile { slots_end, end, handle, sealed: file.trailer.clone(), keys },
-            );
             next = slots_end.unwrap_or(file.first);
         }
         let writer = match active {
@@ -179,6 +141,50 @@ impl FileStore {
         };
         Ok(Opened { store, files, report })
     }
+}
+
+/// What is known of a file, and what a scan of it found, if it was scanned. All of it is durable then.
+async fn look_at(
+    disk: &Arc<dyn Disk>,
+    shard: ShardId,
+    head: Option<Slot>,
+    file: &Candidate,
+    slots_end: Option<Slot>,
+    report: &mut Report,
+) -> Result<(JournalFile, Option<(Arc<dyn File>, Scan)>), OpenError> {
+    if file.bad_trailer && slots_end.is_some_and(|end| Some(end) <= head) {
+        let what = "its trailer is not valid, yet the journal was trimmed above it".to_owned();
+        return Err(OpenError::Damaged { path: file.path.clone(), position: file.size, what });
+    }
+    let limit = file.trailer.as_ref().map_or(file.data_end, |trailer| trailer.entries_end);
+    let (mut keys, mut end, mut scanned) = (Keys::default(), limit, None);
+    if file.trailer.is_none() || slots_end > head {
+        let handle = match &file.handle {
+            Some(handle) => Arc::clone(handle),
+            None => disk.open(&file.path, OpenMode::Read).await.map_err(OpenError::io("open", &file.path))?,
+        };
+        let scan = scan_file(file, &handle, shard, limit, head.unwrap_or(Slot(0)), &mut keys).await?;
+        end = scan.end;
+        note(report, file, &scan, limit);
+        if file.handle.is_none() {
+            // Nothing says yet that its trailer is durable: a process may have been killed before it synced it.
+            handle.sync_data().await.map_err(OpenError::io("sync", &file.path))?;
+        }
+        if slots_end.is_none() {
+            report.torn_bytes = scan.torn_end - scan.end;
+        }
+        scanned = Some((handle, scan));
+    }
+    if let Some(handle) = &file.handle {
+        // An earlier process may have been killed between writing, or renaming, and syncing.
+        handle.sync_data().await.map_err(OpenError::io("sync", &file.path))?;
+        disk.rename(&file.path, &file.path).await.map_err(OpenError::io("keep the name of", &file.path))?;
+    } else {
+        report.sealed += 1;
+    }
+    keys.complete();
+    let handle = file.handle.clone();
+    Ok((JournalFile { slots_end, end, handle, sealed: file.trailer.clone(), keys }, scanned))
 }
 
 async fn remove_temporary(disk: &Arc<dyn Disk>, folder: &Path) -> Result<(), OpenError> {

@@ -65,27 +65,16 @@ pub(crate) async fn handle<'a>(
                     admit(incoming, topic, partition.index, partition.records.as_ref(), &mut allowance)
                 }
             };
-            let mut response = PartitionProduceResponse {
-                index: partition.index,
-                base_offset: -1,
-                log_append_time_ms: -1,
-                log_start_offset: -1,
-                ..Default::default()
-            };
-            match admitted {
+            partition_responses.push(match admitted {
                 Ok((id, shard, command)) => {
                     let new = || Group { shard: shard.1, commands: Vec::new(), places: Vec::new() };
                     let group = groups.entry(shard.0).or_insert_with(new);
                     group.commands.push(command);
                     group.places.push((place.0, place.1, id));
+                    nothing(partition.index)
                 }
-                Err(Refused { code, why, records }) => {
-                    response.error_code = code;
-                    response.error_message = Some(why).filter(|why| !why.is_empty()).map(Into::into);
-                    response.record_errors = records.into_iter().map(bad_record).collect();
-                }
-            }
-            partition_responses.push(response);
+                Err(refused) => told(partition.index, refused),
+            });
         }
         // Kafka does not name a topic again of which no partition was named.
         if partition_responses.is_empty() {
@@ -111,15 +100,19 @@ pub(crate) async fn handle<'a>(
             settle(incoming, response, id, results.as_mut().map(|replies| replies.next()));
         }
     }
-    if acks != 0 {
-        return Ok(ProduceResponse { responses, ..Default::default() });
+    match acks {
+        0 => Err(unanswered(&responses)),
+        _ => Ok(ProduceResponse { responses, ..Default::default() }),
     }
-    // Without an answer, a closed connection is the only hint that a batch is lost; clients then ask for metadata.
+}
+
+/// Without an answer, a closed connection is the only hint that a batch is lost; clients then ask for metadata.
+fn unanswered(responses: &[TopicProduceResponse<'_>]) -> Stop {
     let mut codes = responses.iter().flat_map(|topic| &topic.partition_responses).map(|p| p.error_code);
-    Err(match codes.find(|code| code.is_err()) {
+    match codes.find(|code| code.is_err()) {
         Some(code) => Stop::Close(format!("a batch with acks=0 was refused: {}", code.name())),
         None => Stop::Nothing,
-    })
+    }
 }
 
 /// As in Kafka, a topic that is named twice is one, and of a partition that is named twice the last batch counts.
@@ -142,6 +135,27 @@ fn distinct(topics: Vec<TopicProduceData<'_>>) -> Vec<TopicProduceData<'_>> {
 }
 
 type Admitted = (PartitionId, (ShardId, PartitionShard), Command);
+
+/// The answer for a partition of which nothing is known yet.
+fn nothing<'a>(index: i32) -> PartitionProduceResponse<'a> {
+    PartitionProduceResponse {
+        index,
+        base_offset: -1,
+        log_append_time_ms: -1,
+        log_start_offset: -1,
+        ..Default::default()
+    }
+}
+
+/// The answer for a batch that is not even tried.
+fn told<'a>(index: i32, Refused { code, why, records }: Refused) -> PartitionProduceResponse<'a> {
+    PartitionProduceResponse {
+        error_code: code,
+        error_message: Some(why).filter(|why| !why.is_empty()).map(Into::into),
+        record_errors: records.into_iter().map(bad_record).collect(),
+        ..nothing(index)
+    }
+}
 
 fn refuse(code: ErrorCode, why: &str) -> Refused {
     Refused { code, why: why.to_owned(), records: Vec::new() }

@@ -67,18 +67,22 @@ pub(crate) async fn handle<'a>(
             knows_missing_group: incoming.version >= MISSING_GROUP_SINCE,
             offsets,
         };
-        let count = places.len();
-        let results = match incoming.broker.groups.ask(move |token| Event::Commit(token, commit)).await {
-            Ok(Answer::Offsets(Ok(results))) => {
-                results.into_iter().map(|result| result.err().map_or(ErrorCode::NONE, groups::code)).collect()
-            }
-            Ok(Answer::Offsets(Err(error))) => vec![groups::code(error); count],
-            Ok(_) => vec![ErrorCode::UNKNOWN_SERVER_ERROR; count],
-            Err(error_code) => vec![error_code; count],
-        };
-        for ((topic, partition), error_code) in places.into_iter().zip(results) {
+        for ((topic, partition), error_code) in places.into_iter().zip(store(incoming, commit).await) {
             topics[topic].partitions[partition].error_code = error_code;
         }
     }
     Ok(OffsetCommitResponse { topics, ..Default::default() })
+}
+
+/// Commits; what became of each offset.
+async fn store(incoming: &Incoming, commit: Commit) -> Vec<ErrorCode> {
+    let count = commit.offsets.len();
+    match incoming.broker.groups.ask(move |token| Event::Commit(token, commit)).await {
+        Ok(Answer::Offsets(Ok(results))) => {
+            results.into_iter().map(|result| result.err().map_or(ErrorCode::NONE, groups::code)).collect()
+        }
+        Ok(Answer::Offsets(Err(error))) => vec![groups::code(error); count],
+        Ok(_) => vec![ErrorCode::UNKNOWN_SERVER_ERROR; count],
+        Err(error_code) => vec![error_code; count],
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use klamm_cluster::TopicPartition;
+use klamm_model::{Epoch, TopicName};
 use klamm_protocol::{
     DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, ErrorCode, Uuid,
     describe_topic_partitions::{
@@ -11,6 +13,7 @@ use klamm_protocol::{
 
 use super::metadata::{NOT_ASKED, TOPIC_OPERATIONS};
 use crate::{
+    Broker,
     authorizer::{Operation, Resource},
     session::{Incoming, Stop},
 };
@@ -48,40 +51,14 @@ pub(crate) async fn handle<'a>(
         let topic = match image.topic_named(name) {
             Some(topic) if may => topic,
             _ if all => continue,
-            found => {
-                let unknown = if klamm_model::TopicName::parse(name).is_err() && may {
-                    ErrorCode::INVALID_TOPIC_EXCEPTION
-                } else if found.is_none() && may {
-                    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
-                } else {
-                    ErrorCode::TOPIC_AUTHORIZATION_FAILED
-                };
-                let may_know = unknown != ErrorCode::TOPIC_AUTHORIZATION_FAILED;
-                topics.push(DescribeTopicPartitionsResponseTopic {
-                    topic_authorized_operations: if may_know { TOPIC_OPERATIONS } else { NOT_ASKED },
-                    ..error(name.clone(), unknown)
-                });
+            _ => {
+                topics.push(missing(name.clone(), may));
                 continue;
             }
         };
         let from = if *name == first_topic { first_partition } else { 0 };
-        let id = broker.config.id;
-        let partition = |(index, partition): (usize, &klamm_cluster::TopicPartition)| {
-            let epoch = broker.epoch(partition.shard);
-            DescribeTopicPartitionsResponsePartition {
-                error_code: if epoch.is_some() { ErrorCode::NONE } else { ErrorCode::LEADER_NOT_AVAILABLE },
-                partition_index: index as i32,
-                leader_id: if epoch.is_some() { id } else { -1 },
-                leader_epoch: epoch.map_or(-1, klamm_model::Epoch::leader_epoch),
-                replica_nodes: vec![id],
-                isr_nodes: vec![id],
-                eligible_leader_replicas: Some(Vec::new()),
-                last_known_elr: Some(Vec::new()),
-                offline_replicas: Vec::new(),
-            }
-        };
-        let partitions: Vec<_> =
-            topic.partitions.iter().enumerate().skip(from).take(left).map(partition).collect();
+        let some = topic.partitions.iter().enumerate().skip(from).take(left);
+        let partitions: Vec<_> = some.map(|(index, found)| partition(broker, index, found)).collect();
         let end = from + partitions.len();
         left -= partitions.len();
         topics.push(DescribeTopicPartitionsResponseTopic {
@@ -98,6 +75,35 @@ pub(crate) async fn handle<'a>(
         }
     }
     Ok(DescribeTopicPartitionsResponse { topics, next_cursor, ..Default::default() })
+}
+
+/// A topic that was asked for and is not there, or may not be described.
+fn missing<'a>(name: String, may: bool) -> DescribeTopicPartitionsResponseTopic<'a> {
+    let (code, operations) = match TopicName::parse(&name) {
+        _ if !may => (ErrorCode::TOPIC_AUTHORIZATION_FAILED, NOT_ASKED),
+        Err(_) => (ErrorCode::INVALID_TOPIC_EXCEPTION, TOPIC_OPERATIONS),
+        Ok(_) => (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, TOPIC_OPERATIONS),
+    };
+    DescribeTopicPartitionsResponseTopic { topic_authorized_operations: operations, ..error(name, code) }
+}
+
+fn partition(
+    broker: &Broker,
+    index: usize,
+    found: &TopicPartition,
+) -> DescribeTopicPartitionsResponsePartition {
+    let (id, epoch) = (broker.config.id, broker.epoch(found.shard));
+    DescribeTopicPartitionsResponsePartition {
+        error_code: if epoch.is_some() { ErrorCode::NONE } else { ErrorCode::LEADER_NOT_AVAILABLE },
+        partition_index: index as i32,
+        leader_id: if epoch.is_some() { id } else { -1 },
+        leader_epoch: epoch.map_or(-1, Epoch::leader_epoch),
+        replica_nodes: vec![id],
+        isr_nodes: vec![id],
+        eligible_leader_replicas: Some(Vec::new()),
+        last_known_elr: Some(Vec::new()),
+        offline_replicas: Vec::new(),
+    }
 }
 
 /// A cursor that no answer gave: each topic carries the code, for there is no place for it but there.

@@ -17,18 +17,7 @@ pub(super) async fn run(
     group: &str,
     printer: &mut Printer,
 ) -> Result<(), Stop> {
-    let reset = match args.offset {
-        _ if args.from_beginning => At::Earliest,
-        None | Some(Start::Stored | Start::End) => At::Latest,
-        Some(Start::Beginning) => At::Earliest,
-        Some(Start::Time(ms)) => At::Time(ms),
-        Some(Start::Offset(_) | Start::Back(_)) => {
-            let hint = format!("`klamm group reset {group} --topic {} --to offset N` sets it", args.topic);
-            return Err(Stop::failed(format!(
-                "a group begins where it has stopped, not at an offset; {hint}"
-            )));
-        }
-    };
+    let reset = reset(args, group)?;
     let options = GroupOptions {
         group: group.to_owned(),
         topics: vec![args.topic.clone()],
@@ -80,4 +69,20 @@ pub(super) async fn run(
     let left = if ended.is_ok() { member.leave().await } else { member.abandon().await };
     ended?;
     Ok(left?)
+}
+
+/// Where the group begins where it has stored nothing.
+fn reset(args: &ConsumeArgs, group: &str) -> Result<At, Stop> {
+    Ok(match args.offset {
+        _ if args.from_beginning => At::Earliest,
+        None | Some(Start::Stored | Start::End) => At::Latest,
+        Some(Start::Beginning) => At::Earliest,
+        Some(Start::Time(ms)) => At::Time(ms),
+        Some(Start::Offset(_) | Start::Back(_)) => {
+            let hint = format!("`klamm group reset {group} --topic {} --to offset N` sets it", args.topic);
+            return Err(Stop::failed(format!(
+                "a group begins where it has stopped, not at an offset; {hint}"
+            )));
+        }
+    })
 }
