@@ -23,65 +23,13 @@ use crate::{configs, delete_records, pair};
 pub(crate) fn exercise(raw: &mut Raw, topic: &str, api: ApiKey, version: i16, what: &str) -> bool {
     match api {
         ApiKey::DeleteRecords => delete_records::every_version(raw, version, what),
-        ApiKey::OffsetForLeaderEpoch => {
-            let (end, epoch) = (raw.end(topic, 0), raw.topic(topic).partitions[0].leader_epoch);
-            let found = end_of_epoch(raw, version, topic, epoch, -1);
-            assert_eq!(
-                (found.error_code, found.leader_epoch, found.end_offset),
-                (ErrorCode::NONE, epoch, end),
-                "{what}"
-            );
-            let unknown = end_of_epoch(raw, version, "not-there", 0, -1);
-            assert_eq!(unknown.error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "{what}");
-        }
+        ApiKey::OffsetForLeaderEpoch => ends(raw, topic, version, what),
         ApiKey::DescribeConfigs => configs::describe_every_version(raw, topic, version, what),
         ApiKey::AlterConfigs => configs::alter_every_version(raw, version, what),
         ApiKey::IncrementalAlterConfigs => configs::change_every_version(raw, version, what),
-        ApiKey::DescribeLogDirs => {
-            let base = raw.append(topic, 0, batch(&["sized"]));
-            let answer = raw.ask(version, &DescribeLogDirsRequest { topics: None });
-            assert!(
-                base >= 0 && answer.error_code.is_ok() && answer.results.len() == 1,
-                "{what}: {answer:?}"
-            );
-            let folder = &answer.results[0];
-            let of = folder.topics.iter().find(|t| t.name == topic).expect("the topic");
-            assert!(folder.error_code.is_ok() && of.partitions[0].partition_size > 0, "{what}: {of:?}");
-            let known = folder.total_bytes > 0 && folder.total_bytes >= folder.usable_bytes;
-            assert_eq!(known, version >= 4, "{what}: {folder:?}");
-        }
-        ApiKey::DescribeQuorum => {
-            let quorum = |raw: &mut Raw, name: &'static str| {
-                let partitions = vec![RequestPartitionData { partition_index: 0 }];
-                let topics = vec![RequestTopicData { topic_name: name.into(), partitions }];
-                raw.ask(version, &DescribeQuorumRequest { topics })
-            };
-            let answer = quorum(raw, "__cluster_metadata");
-            let told = &answer.topics[0].partitions[0];
-            let voter = &told.current_voters[0];
-            assert_eq!((answer.error_code, told.error_code), (ErrorCode::NONE, ErrorCode::NONE), "{what}");
-            assert_eq!((told.leader_id, told.current_voters.len()), (voter.replica_id, 1), "{what}");
-            assert!(
-                told.high_watermark > 0 && voter.log_end_offset >= told.high_watermark,
-                "{what}: {told:?}"
-            );
-            assert_eq!(voter.last_fetch_timestamp > 0, version >= 1, "{what}");
-            assert_eq!(answer.nodes.len(), usize::from(version >= 2), "{what}");
-            raw.create(&unique("goes-on"), 1, &[]);
-            let later = quorum(raw, "__cluster_metadata").topics[0].partitions[0].high_watermark;
-            assert!(later > told.high_watermark, "{what}: the metadata grew");
-            let other = &quorum(raw, "not-there").topics[0].partitions[0];
-            assert_eq!(other.error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "{what}");
-        }
-        ApiKey::CreatePartitions => {
-            let name = unique("grows");
-            raw.create(&name, 1, &[]);
-            assert_eq!(grow(raw, version, to(&name, 3), true).0, ErrorCode::NONE, "{what}");
-            assert_eq!(raw.topic(&name).partitions.len(), 1, "{what}: only validated");
-            assert_eq!(grow(raw, version, to(&name, 3), false).0, ErrorCode::NONE, "{what}");
-            let (code, why) = grow(raw, version, to(&name, 1), false);
-            assert_eq!((code, why.is_some()), (ErrorCode::INVALID_PARTITIONS, true), "{what}");
-        }
+        ApiKey::DescribeLogDirs => sizes(raw, topic, version, what),
+        ApiKey::DescribeQuorum => quorum(raw, version, what),
+        ApiKey::CreatePartitions => grows(raw, version, what),
         ApiKey::ListPartitionReassignments => {
             let answer = raw.ask(version, &ListPartitionReassignmentsRequest::default());
             assert_eq!((answer.error_code, answer.topics.len()), (ErrorCode::NONE, 0), "{what}");
@@ -90,38 +38,9 @@ pub(crate) fn exercise(raw: &mut Raw, topic: &str, api: ApiKey, version: i16, wh
             let answer = raw.ask(version, &DescribeClientQuotasRequest::default());
             assert_eq!((answer.error_code, answer.entries), (ErrorCode::NONE, Some(vec![])), "{what}");
         }
-        ApiKey::DescribeCluster => {
-            let request = DescribeClusterRequest {
-                include_cluster_authorized_operations: true,
-                endpoint_type: 1,
-                ..Default::default()
-            };
-            let answer = raw.ask(version, &request);
-            assert_eq!((answer.error_code, answer.brokers.len()), (ErrorCode::NONE, 1), "{what}");
-            assert_eq!(answer.controller_id, answer.brokers[0].broker_id, "{what}");
-            assert!(answer.cluster_authorized_operations > 0 && !answer.cluster_id.is_empty(), "{what}");
-        }
-        ApiKey::DescribeProducers => {
-            let of = |name: &str| ProducersOf { name: name.to_owned().into(), partition_indexes: vec![0] };
-            let topics = vec![of(topic), of("not-there")];
-            let answer = raw.ask(version, &DescribeProducersRequest { topics });
-            let code = |i: usize| answer.topics[i].partitions[0].error_code;
-            assert_eq!(
-                (code(0), code(1)),
-                (ErrorCode::NONE, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
-                "{what}"
-            );
-        }
-        ApiKey::ListConfigResources => {
-            let answer = raw.ask(version, &ListConfigResourcesRequest::default());
-            let found =
-                answer.config_resources.iter().any(|r| (r.resource_type, &*r.resource_name) == (2, topic));
-            assert_eq!((answer.error_code, found), (ErrorCode::NONE, version >= 1), "{what}: {answer:?}");
-            if version >= 1 {
-                let odd = raw.ask(version, &ListConfigResourcesRequest { resource_types: vec![99] });
-                assert_eq!(odd.error_code, ErrorCode::UNSUPPORTED_VERSION, "{what}");
-            }
-        }
+        ApiKey::DescribeCluster => cluster(raw, version, what),
+        ApiKey::DescribeProducers => producers(raw, topic, version, what),
+        ApiKey::ListConfigResources => resources(raw, topic, version, what),
         ApiKey::DescribeTopicPartitions => {
             let (topics, next) = page(raw, &[topic, "not-there"], 100, None);
             assert_eq!((topics.len(), next), (2, None), "{what}: {topics:?}");
@@ -129,6 +48,90 @@ pub(crate) fn exercise(raw: &mut Raw, topic: &str, api: ApiKey, version: i16, wh
         _ => return false,
     }
     true
+}
+
+fn ends(raw: &mut Raw, topic: &str, version: i16, what: &str) {
+    let (end, epoch) = (raw.end(topic, 0), raw.topic(topic).partitions[0].leader_epoch);
+    let found = end_of_epoch(raw, version, topic, epoch, -1);
+    assert_eq!(
+        (found.error_code, found.leader_epoch, found.end_offset),
+        (ErrorCode::NONE, epoch, end),
+        "{what}"
+    );
+    let unknown = end_of_epoch(raw, version, "not-there", 0, -1);
+    assert_eq!(unknown.error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "{what}");
+}
+
+fn sizes(raw: &mut Raw, topic: &str, version: i16, what: &str) {
+    let base = raw.append(topic, 0, batch(&["sized"]));
+    let answer = raw.ask(version, &DescribeLogDirsRequest { topics: None });
+    assert!(base >= 0 && answer.error_code.is_ok() && answer.results.len() == 1, "{what}: {answer:?}");
+    let folder = &answer.results[0];
+    let of = folder.topics.iter().find(|t| t.name == topic).expect("the topic");
+    assert!(folder.error_code.is_ok() && of.partitions[0].partition_size > 0, "{what}: {of:?}");
+    let known = folder.total_bytes > 0 && folder.total_bytes >= folder.usable_bytes;
+    assert_eq!(known, version >= 4, "{what}: {folder:?}");
+}
+
+fn quorum(raw: &mut Raw, version: i16, what: &str) {
+    let quorum = |raw: &mut Raw, name: &'static str| {
+        let partitions = vec![RequestPartitionData { partition_index: 0 }];
+        let topics = vec![RequestTopicData { topic_name: name.into(), partitions }];
+        raw.ask(version, &DescribeQuorumRequest { topics })
+    };
+    let answer = quorum(raw, "__cluster_metadata");
+    let told = &answer.topics[0].partitions[0];
+    let voter = &told.current_voters[0];
+    assert_eq!((answer.error_code, told.error_code), (ErrorCode::NONE, ErrorCode::NONE), "{what}");
+    assert_eq!((told.leader_id, told.current_voters.len()), (voter.replica_id, 1), "{what}");
+    assert!(told.high_watermark > 0 && voter.log_end_offset >= told.high_watermark, "{what}: {told:?}");
+    assert_eq!(voter.last_fetch_timestamp > 0, version >= 1, "{what}");
+    assert_eq!(answer.nodes.len(), usize::from(version >= 2), "{what}");
+    raw.create(&unique("goes-on"), 1, &[]);
+    let later = quorum(raw, "__cluster_metadata").topics[0].partitions[0].high_watermark;
+    assert!(later > told.high_watermark, "{what}: the metadata grew");
+    let other = &quorum(raw, "not-there").topics[0].partitions[0];
+    assert_eq!(other.error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "{what}");
+}
+
+fn grows(raw: &mut Raw, version: i16, what: &str) {
+    let name = unique("grows");
+    raw.create(&name, 1, &[]);
+    assert_eq!(grow(raw, version, to(&name, 3), true).0, ErrorCode::NONE, "{what}");
+    assert_eq!(raw.topic(&name).partitions.len(), 1, "{what}: only validated");
+    assert_eq!(grow(raw, version, to(&name, 3), false).0, ErrorCode::NONE, "{what}");
+    let (code, why) = grow(raw, version, to(&name, 1), false);
+    assert_eq!((code, why.is_some()), (ErrorCode::INVALID_PARTITIONS, true), "{what}");
+}
+
+fn cluster(raw: &mut Raw, version: i16, what: &str) {
+    let request = DescribeClusterRequest {
+        include_cluster_authorized_operations: true,
+        endpoint_type: 1,
+        ..Default::default()
+    };
+    let answer = raw.ask(version, &request);
+    assert_eq!((answer.error_code, answer.brokers.len()), (ErrorCode::NONE, 1), "{what}");
+    assert_eq!(answer.controller_id, answer.brokers[0].broker_id, "{what}");
+    assert!(answer.cluster_authorized_operations > 0 && !answer.cluster_id.is_empty(), "{what}");
+}
+
+fn producers(raw: &mut Raw, topic: &str, version: i16, what: &str) {
+    let of = |name: &str| ProducersOf { name: name.to_owned().into(), partition_indexes: vec![0] };
+    let topics = vec![of(topic), of("not-there")];
+    let answer = raw.ask(version, &DescribeProducersRequest { topics });
+    let code = |i: usize| answer.topics[i].partitions[0].error_code;
+    assert_eq!((code(0), code(1)), (ErrorCode::NONE, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION), "{what}");
+}
+
+fn resources(raw: &mut Raw, topic: &str, version: i16, what: &str) {
+    let answer = raw.ask(version, &ListConfigResourcesRequest::default());
+    let found = answer.config_resources.iter().any(|r| (r.resource_type, &*r.resource_name) == (2, topic));
+    assert_eq!((answer.error_code, found), (ErrorCode::NONE, version >= 1), "{what}: {answer:?}");
+    if version >= 1 {
+        let odd = raw.ask(version, &ListConfigResourcesRequest { resource_types: vec![99] });
+        assert_eq!(odd.error_code, ErrorCode::UNSUPPORTED_VERSION, "{what}");
+    }
 }
 
 fn to(name: &str, count: i32) -> CreatePartitionsTopic<'static> {

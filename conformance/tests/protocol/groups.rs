@@ -150,108 +150,116 @@ fn fetch(raw: &mut Raw, version: i16, group: &str, topic: &str) -> (i64, String,
 pub(crate) fn exercise(raw: &mut Raw, topic: &str, api: ApiKey, version: i16, what: &str) -> bool {
     let group = unique("group");
     match api {
-        ApiKey::FindCoordinator => {
-            let keys = vec![group.clone().into()];
-            let request = match version {
-                ..4 => FindCoordinatorRequest { key: group.into(), ..Default::default() },
-                4.. => FindCoordinatorRequest { coordinator_keys: keys, ..Default::default() },
-            };
-            let answer = raw.ask(version, &request);
-            let (code, port) = match version {
-                ..4 => (answer.error_code, answer.port),
-                4.. => (answer.coordinators[0].error_code, answer.coordinators[0].port),
-            };
-            assert!(code.is_ok() && port > 0, "{what}: {answer:?}");
-        }
-        ApiKey::JoinGroup => {
-            let mut joined = join(raw, version, &group, "");
-            if version >= 4 {
-                assert_eq!(joined.error_code, ErrorCode::MEMBER_ID_REQUIRED, "{what}");
-                joined = join(raw, version, &group, &joined.member_id);
-            }
-            assert_eq!((joined.error_code, joined.generation_id), (ErrorCode::NONE, 1), "{what}");
-            assert_eq!(
-                (joined.leader.clone(), joined.members.len()),
-                (joined.member_id.clone(), 1),
-                "{what}"
-            );
-            assert_eq!(joined.protocol_name.as_deref(), Some("range"), "{what}");
-            let odd = join(raw, version, &group, "nobody");
-            assert_eq!(odd.error_code, ErrorCode::UNKNOWN_MEMBER_ID, "{what}");
-        }
-        ApiKey::SyncGroup => {
-            let mut member = stable(raw, &group);
-            assert_eq!(sync(raw, version, &member), (ErrorCode::NONE, b"yours".to_vec()), "{what}");
-            member.generation += 1;
-            assert_eq!(sync(raw, version, &member).0, ErrorCode::ILLEGAL_GENERATION, "{what}");
-        }
-        ApiKey::Heartbeat => {
-            let mut member = stable(raw, &group);
-            assert_eq!(heartbeat(raw, version, &member), ErrorCode::NONE, "{what}");
-            member.generation += 1;
-            assert_eq!(heartbeat(raw, version, &member), ErrorCode::ILLEGAL_GENERATION, "{what}");
-            member.id.push('x');
-            assert_eq!(heartbeat(raw, version, &member), ErrorCode::UNKNOWN_MEMBER_ID, "{what}");
-        }
-        ApiKey::LeaveGroup => {
-            let member = stable(raw, &group);
-            assert_eq!(leave(raw, version, &member), ErrorCode::NONE, "{what}");
-            assert_eq!(leave(raw, version, &member), ErrorCode::UNKNOWN_MEMBER_ID, "{what}");
-        }
-        ApiKey::OffsetCommit => {
-            let mut member = stable(raw, &group);
-            assert_eq!(commit(raw, version, &member, topic, 5), ErrorCode::NONE, "{what}");
-            assert_eq!(fetch(raw, 9, &group, topic), (5, "words".to_owned(), ErrorCode::NONE), "{what}");
-            member.generation += 1;
-            assert_eq!(commit(raw, version, &member, topic, 6), ErrorCode::ILLEGAL_GENERATION, "{what}");
-        }
-        ApiKey::OffsetFetch => {
-            assert_eq!(fetch(raw, version, &group, topic), (-1, String::new(), ErrorCode::NONE), "{what}");
-            let member = stable(raw, &group);
-            commit(raw, 9, &member, topic, 7);
-            assert_eq!(
-                fetch(raw, version, &group, topic),
-                (7, "words".to_owned(), ErrorCode::NONE),
-                "{what}"
-            );
-        }
+        ApiKey::FindCoordinator => coordinator(raw, &group, version, what),
+        ApiKey::JoinGroup => first(raw, &group, version, what),
+        ApiKey::SyncGroup => syncs(raw, &group, version, what),
+        ApiKey::Heartbeat => beats(raw, &group, version, what),
+        ApiKey::LeaveGroup => leaves(raw, &group, version, what),
+        ApiKey::OffsetCommit => commits(raw, &group, topic, version, what),
+        ApiKey::OffsetFetch => fetches(raw, &group, topic, version, what),
         ApiKey::DescribeGroups => describe(raw, version, &group, what),
-        ApiKey::ListGroups => {
-            stable(raw, &group);
-            let listed = raw.ask(version, &ListGroupsRequest::default());
-            let found = listed.groups.iter().find(|found| *found.group_id == group).expect("it is listed");
-            assert_eq!(&*found.protocol_type, "consumer", "{what}");
-            assert_eq!(&*found.group_state, if version >= 4 { "Stable" } else { "" }, "{what}");
-        }
-        ApiKey::DeleteGroups => {
-            let member = stable(raw, &group);
-            let mut delete = || {
-                let request = DeleteGroupsRequest { groups_names: vec![group.clone().into()] };
-                raw.ask(version, &request).results[0].error_code
-            };
-            assert_eq!(delete(), ErrorCode::NON_EMPTY_GROUP, "{what}");
-            leave(raw, 3, &member);
-            let request = DeleteGroupsRequest { groups_names: vec![group.clone().into()] };
-            assert_eq!(raw.ask(version, &request).results[0].error_code, ErrorCode::NONE, "{what}");
-            assert_eq!(
-                raw.ask(version, &request).results[0].error_code,
-                ErrorCode::GROUP_ID_NOT_FOUND,
-                "{what}"
-            );
-        }
-        ApiKey::OffsetDelete => {
-            let member = stable(raw, &group);
-            commit(raw, 9, &member, topic, 7);
-            leave(raw, 3, &member);
-            let partitions = vec![OffsetDeleteRequestPartition { partition_index: 0 }];
-            let topics = vec![OffsetDeleteRequestTopic { name: topic.to_owned().into(), partitions }];
-            let answer = raw.ask(version, &OffsetDeleteRequest { group_id: group.clone().into(), topics });
-            assert_eq!(answer.topics[0].partitions[0].error_code, ErrorCode::NONE, "{what}");
-            assert_eq!(fetch(raw, 9, &group, topic).0, -1, "{what}");
-        }
+        ApiKey::ListGroups => listed(raw, &group, version, what),
+        ApiKey::DeleteGroups => deleted(raw, &group, version, what),
+        ApiKey::OffsetDelete => forgotten(raw, &group, topic, version, what),
         _ => return false,
     }
     true
+}
+
+fn coordinator(raw: &mut Raw, group: &str, version: i16, what: &str) {
+    let keys = vec![group.to_owned().into()];
+    let request = match version {
+        ..4 => FindCoordinatorRequest { key: group.to_owned().into(), ..Default::default() },
+        4.. => FindCoordinatorRequest { coordinator_keys: keys, ..Default::default() },
+    };
+    let answer = raw.ask(version, &request);
+    let (code, port) = match version {
+        ..4 => (answer.error_code, answer.port),
+        4.. => (answer.coordinators[0].error_code, answer.coordinators[0].port),
+    };
+    assert!(code.is_ok() && port > 0, "{what}: {answer:?}");
+}
+
+fn first(raw: &mut Raw, group: &str, version: i16, what: &str) {
+    let mut joined = join(raw, version, group, "");
+    if version >= 4 {
+        assert_eq!(joined.error_code, ErrorCode::MEMBER_ID_REQUIRED, "{what}");
+        joined = join(raw, version, group, &joined.member_id);
+    }
+    assert_eq!((joined.error_code, joined.generation_id), (ErrorCode::NONE, 1), "{what}");
+    assert_eq!((joined.leader.clone(), joined.members.len()), (joined.member_id.clone(), 1), "{what}");
+    assert_eq!(joined.protocol_name.as_deref(), Some("range"), "{what}");
+    let odd = join(raw, version, group, "nobody");
+    assert_eq!(odd.error_code, ErrorCode::UNKNOWN_MEMBER_ID, "{what}");
+}
+
+fn syncs(raw: &mut Raw, group: &str, version: i16, what: &str) {
+    let mut member = stable(raw, group);
+    assert_eq!(sync(raw, version, &member), (ErrorCode::NONE, b"yours".to_vec()), "{what}");
+    member.generation += 1;
+    assert_eq!(sync(raw, version, &member).0, ErrorCode::ILLEGAL_GENERATION, "{what}");
+}
+
+fn beats(raw: &mut Raw, group: &str, version: i16, what: &str) {
+    let mut member = stable(raw, group);
+    assert_eq!(heartbeat(raw, version, &member), ErrorCode::NONE, "{what}");
+    member.generation += 1;
+    assert_eq!(heartbeat(raw, version, &member), ErrorCode::ILLEGAL_GENERATION, "{what}");
+    member.id.push('x');
+    assert_eq!(heartbeat(raw, version, &member), ErrorCode::UNKNOWN_MEMBER_ID, "{what}");
+}
+
+fn leaves(raw: &mut Raw, group: &str, version: i16, what: &str) {
+    let member = stable(raw, group);
+    assert_eq!(leave(raw, version, &member), ErrorCode::NONE, "{what}");
+    assert_eq!(leave(raw, version, &member), ErrorCode::UNKNOWN_MEMBER_ID, "{what}");
+}
+
+fn commits(raw: &mut Raw, group: &str, topic: &str, version: i16, what: &str) {
+    let mut member = stable(raw, group);
+    assert_eq!(commit(raw, version, &member, topic, 5), ErrorCode::NONE, "{what}");
+    assert_eq!(fetch(raw, 9, group, topic), (5, "words".to_owned(), ErrorCode::NONE), "{what}");
+    member.generation += 1;
+    assert_eq!(commit(raw, version, &member, topic, 6), ErrorCode::ILLEGAL_GENERATION, "{what}");
+}
+
+fn fetches(raw: &mut Raw, group: &str, topic: &str, version: i16, what: &str) {
+    assert_eq!(fetch(raw, version, group, topic), (-1, String::new(), ErrorCode::NONE), "{what}");
+    let member = stable(raw, group);
+    commit(raw, 9, &member, topic, 7);
+    assert_eq!(fetch(raw, version, group, topic), (7, "words".to_owned(), ErrorCode::NONE), "{what}");
+}
+
+fn listed(raw: &mut Raw, group: &str, version: i16, what: &str) {
+    stable(raw, group);
+    let listed = raw.ask(version, &ListGroupsRequest::default());
+    let found = listed.groups.iter().find(|found| *found.group_id == *group).expect("it is listed");
+    assert_eq!(&*found.protocol_type, "consumer", "{what}");
+    assert_eq!(&*found.group_state, if version >= 4 { "Stable" } else { "" }, "{what}");
+}
+
+fn deleted(raw: &mut Raw, group: &str, version: i16, what: &str) {
+    let member = stable(raw, group);
+    let mut delete = || {
+        let request = DeleteGroupsRequest { groups_names: vec![group.to_owned().into()] };
+        raw.ask(version, &request).results[0].error_code
+    };
+    assert_eq!(delete(), ErrorCode::NON_EMPTY_GROUP, "{what}");
+    leave(raw, 3, &member);
+    let request = DeleteGroupsRequest { groups_names: vec![group.to_owned().into()] };
+    assert_eq!(raw.ask(version, &request).results[0].error_code, ErrorCode::NONE, "{what}");
+    assert_eq!(raw.ask(version, &request).results[0].error_code, ErrorCode::GROUP_ID_NOT_FOUND, "{what}");
+}
+
+fn forgotten(raw: &mut Raw, group: &str, topic: &str, version: i16, what: &str) {
+    let member = stable(raw, group);
+    commit(raw, 9, &member, topic, 7);
+    leave(raw, 3, &member);
+    let partitions = vec![OffsetDeleteRequestPartition { partition_index: 0 }];
+    let topics = vec![OffsetDeleteRequestTopic { name: topic.to_owned().into(), partitions }];
+    let answer = raw.ask(version, &OffsetDeleteRequest { group_id: group.to_owned().into(), topics });
+    assert_eq!(answer.topics[0].partitions[0].error_code, ErrorCode::NONE, "{what}");
+    assert_eq!(fetch(raw, 9, group, topic).0, -1, "{what}");
 }
 
 fn describe(raw: &mut Raw, version: i16, group: &str, what: &str) {

@@ -16,7 +16,7 @@ use klamm_model::{Epoch, Slot, TopicId, TopicName};
 
 use crate::{
     Answer, Command, Commit, Coordinator, DeleteOffsets, Event, GroupConfig, GroupRecord, Groups, Heartbeat,
-    Join, Leave, Leaving, NewOffset, Output, Protocol, Reply, Request, Sync, Ticket, Token,
+    InstanceId, Join, Leave, Leaving, NewOffset, Output, Protocol, Reply, Request, Sync, Ticket, Token,
 };
 
 /// A consumer's subscription, version 1.
@@ -294,105 +294,135 @@ impl Story {
     }
 
     fn act(&mut self, who: &str, verb: &str, options: &[&str]) {
-        let has = |name: &str| options.contains(&name);
-        let option = |name: &str| options.iter().find_map(|o| o.strip_prefix(name)?.strip_prefix('='));
+        let mut actor = self.actors.get(who).cloned().unwrap_or_default();
         let (name, group) = who.split_once('@').unwrap_or((who, "g"));
         let group = if group == "nil" { "" } else { group };
-        let mut actor = self.actors.get(who).cloned().unwrap_or_default();
-        if let Some(instance) = option("static") {
+        let asked = |actor: &'_ Actor| Asked::new(who, name, group, options, actor.clone());
+        if let Some(instance) = asked(&actor).option("static") {
             actor.instance = Some(instance.to_owned());
             self.actors.insert(who.to_owned(), actor.clone());
         }
-        let id = option("as").unwrap_or(if has("anew") { "" } else { &actor.id });
-        let instance = actor.instance.as_deref().map(Into::into);
-        let generation = option("gen").map_or(actor.generation, |generation| generation.parse().unwrap());
+        let asked = asked(&actor);
         let token = self.token(who);
+        let (group, member, instance) = (group.into(), asked.member.as_str().into(), asked.instance());
+        let generation = asked.generation;
         let event = match verb {
-            "joins" => {
-                let unique = self.joins.entry(actor.instance.clone().unwrap_or(who.to_owned())).or_default();
-                *unique += u32::from(id.is_empty());
-                let ms = |name, default| time_ms(option(name).unwrap_or(default)).unwrap() as i32;
-                let metadata = subscription(option("topics").unwrap_or("t"));
-                let known = option("knows").unwrap_or("range").split(',').filter(|name| !name.is_empty());
-                let protocol = |name: &str| Protocol { name: name.into(), metadata: metadata.clone() };
-                Event::Join(
-                    token,
-                    Join {
-                        group: group.into(),
-                        member: id.into(),
-                        instance,
-                        client_id: name.into(),
-                        client_host: "/127.0.0.1".into(),
-                        session_timeout_ms: ms("session", "10s"),
-                        rebalance_timeout_ms: ms("rebalance", "60s"),
-                        protocol_type: option("type").unwrap_or("consumer").into(),
-                        protocols: known.map(protocol).collect(),
-                        suffix: unique.to_string(),
-                        needs_member_id: has("v4") || has("v9"),
-                        can_skip_assignment: has("v9"),
-                    },
-                )
-            }
-            "syncs" => {
-                let given =
-                    options.iter().find(|o| o.contains('=') && !o.contains("gen=") && !o.contains("type="));
-                let pairs = given.iter().flat_map(|given| given.split(','));
-                let assignment = |pair: &str| {
-                    let (to, what) = pair.split_once('=').unwrap();
-                    let to = self.actors.get(to).map_or(to, |actor| &actor.id);
-                    (to.into(), Bytes::copy_from_slice(what.as_bytes()))
-                };
-                let assignments = pairs.map(assignment).collect();
-                let protocol_type = option("type").map(Into::into);
-                let (group, member) = (group.into(), id.into());
-                Event::Sync(
-                    token,
-                    Sync { group, member, instance, generation, protocol_type, protocol: None, assignments },
-                )
-            }
+            "joins" => Event::Join(token, self.join(&asked)),
+            "syncs" => Event::Sync(token, self.sync(&asked)),
             "assigns" => {
-                let members = self.coordinator.describe(group).map_or(Vec::new(), |group| group.members);
+                let members =
+                    self.coordinator.describe(asked.group).map_or(Vec::new(), |group| group.members);
                 let assignments = members.into_iter().map(|member| (member.id, "x".into())).collect();
-                let (group, member, protocol) = (group.into(), id.into(), None);
-                Event::Sync(
-                    token,
-                    Sync { group, member, instance, generation, protocol_type: None, protocol, assignments },
-                )
+                let (protocol_type, protocol) = (None, None);
+                let sync = Sync { group, member, instance, generation, protocol_type, protocol, assignments };
+                Event::Sync(token, sync)
             }
-            "beats" => Event::Heartbeat(
-                token,
-                Heartbeat { group: group.into(), member: id.into(), instance, generation },
-            ),
-            "leaves" => {
-                let members = vec![Leaving { member: id.into(), instance }];
-                Event::Leave(token, Leave { group: group.into(), members })
-            }
-            "commits" => {
-                let nobody = who.starts_with('-');
-                let offset = |text: &str| {
-                    let (at, offset) = text.split_once('=').unwrap();
-                    let (topic, partition) = partition(at);
-                    let topic_id = topic_id(topic.as_str());
-                    let metadata = "x".repeat(if has("long") { 4097 } else { 4096 }).into();
-                    let (offset, leader_epoch) = (offset.parse().unwrap(), 3);
-                    NewOffset { topic, topic_id, partition, offset, leader_epoch, metadata }
-                };
-                Event::Commit(
-                    token,
-                    Commit {
-                        group: group.into(),
-                        member: id.into(),
-                        instance,
-                        generation: if nobody && option("gen").is_none() { -1 } else { generation },
-                        retention_ms: option("retain").map(|time| time_ms(time).unwrap() as i64),
-                        knows_missing_group: has("v9"),
-                        offsets: options[0].split(',').map(offset).collect(),
-                    },
-                )
-            }
+            "beats" => Event::Heartbeat(token, Heartbeat { group, member, instance, generation }),
+            "leaves" => Event::Leave(token, Leave { group, members: vec![Leaving { member, instance }] }),
+            "commits" => Event::Commit(token, asked.commit()),
             _ => panic!("{verb:?}?"),
         };
         self.step(event);
+    }
+
+    fn join(&mut self, asked: &Asked<'_>) -> Join {
+        let unique =
+            self.joins.entry(asked.actor.instance.clone().unwrap_or(asked.who.to_owned())).or_default();
+        *unique += u32::from(asked.member.is_empty());
+        let ms = |name, default| time_ms(asked.option(name).unwrap_or(default)).unwrap() as i32;
+        let metadata = subscription(asked.option("topics").unwrap_or("t"));
+        let known = asked.option("knows").unwrap_or("range").split(',').filter(|name| !name.is_empty());
+        let protocol = |name: &str| Protocol { name: name.into(), metadata: metadata.clone() };
+        Join {
+            group: asked.group.into(),
+            member: asked.member.as_str().into(),
+            instance: asked.instance(),
+            client_id: asked.name.into(),
+            client_host: "/127.0.0.1".into(),
+            session_timeout_ms: ms("session", "10s"),
+            rebalance_timeout_ms: ms("rebalance", "60s"),
+            protocol_type: asked.option("type").unwrap_or("consumer").into(),
+            protocols: known.map(protocol).collect(),
+            suffix: unique.to_string(),
+            needs_member_id: asked.has("v4") || asked.has("v9"),
+            can_skip_assignment: asked.has("v9"),
+        }
+    }
+
+    fn sync(&self, asked: &Asked<'_>) -> Sync {
+        let given =
+            asked.options.iter().find(|o| o.contains('=') && !o.contains("gen=") && !o.contains("type="));
+        let assignment = |pair: &str| {
+            let (to, what) = pair.split_once('=').unwrap();
+            let to = self.actors.get(to).map_or(to, |actor| &actor.id);
+            (to.into(), Bytes::copy_from_slice(what.as_bytes()))
+        };
+        Sync {
+            group: asked.group.into(),
+            member: asked.member.as_str().into(),
+            instance: asked.instance(),
+            generation: asked.generation,
+            protocol_type: asked.option("type").map(Into::into),
+            protocol: None,
+            assignments: given.iter().flat_map(|given| given.split(',')).map(assignment).collect(),
+        }
+    }
+}
+
+/// Who asks, as which member, and the words behind it.
+struct Asked<'a> {
+    who: &'a str,
+    name: &'a str,
+    group: &'a str,
+    options: &'a [&'a str],
+    actor: Actor,
+    member: String,
+    generation: i32,
+}
+
+impl<'a> Asked<'a> {
+    fn new(who: &'a str, name: &'a str, group: &'a str, options: &'a [&'a str], actor: Actor) -> Self {
+        let (member, generation) = (String::new(), actor.generation);
+        let mut asked = Self { who, name, group, options, actor, member, generation };
+        let id = if asked.has("anew") { "" } else { &asked.actor.id };
+        asked.member = asked.option("as").unwrap_or(id).to_owned();
+        if let Some(generation) = asked.option("gen") {
+            asked.generation = generation.parse().unwrap();
+        }
+        asked
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.options.contains(&name)
+    }
+
+    fn option(&self, name: &str) -> Option<&'a str> {
+        self.options.iter().find_map(|o| o.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    fn instance(&self) -> Option<InstanceId> {
+        self.actor.instance.as_deref().map(Into::into)
+    }
+
+    fn commit(&self) -> Commit {
+        let nobody = self.who.starts_with('-');
+        let offset = |text: &str| {
+            let (at, offset) = text.split_once('=').unwrap();
+            let (topic, partition) = partition(at);
+            let topic_id = topic_id(topic.as_str());
+            let metadata = "x".repeat(if self.has("long") { 4097 } else { 4096 }).into();
+            let (offset, leader_epoch) = (offset.parse().unwrap(), 3);
+            NewOffset { topic, topic_id, partition, offset, leader_epoch, metadata }
+        };
+        Commit {
+            group: self.group.into(),
+            member: self.member.as_str().into(),
+            instance: self.instance(),
+            generation: if nobody && self.option("gen").is_none() { -1 } else { self.generation },
+            retention_ms: self.option("retain").map(|time| time_ms(time).unwrap() as i64),
+            knows_missing_group: self.has("v9"),
+            offsets: self.options[0].split(',').map(offset).collect(),
+        }
     }
 }
 
