@@ -133,6 +133,7 @@ fn partitions() -> Vec<klamm_partition::Command> {
             batch,
             append_time,
             producer_expiration_ms: 1000,
+            foreign_producer: false,
         })
     };
     vec![

@@ -78,6 +78,7 @@ fn command(part: Part, bytes: &Bytes) -> Command {
         batch: batch.expect("the workload's batches are valid"),
         append_time: false,
         producer_expiration_ms: i64::MAX,
+        foreign_producer: false,
     })
 }
 

@@ -332,6 +332,6 @@ async fn snapshots_come_back_or_are_said_to_be_damaged() {
     bytes[700] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     let error = store.get("0123abcd").await.unwrap_err();
-    assert!(error.what.contains("checksum"), "{error}");
+    assert!(error.to_string().contains("checksum"), "{error}");
     opened.files.close().await;
 }
