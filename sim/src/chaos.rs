@@ -224,13 +224,21 @@ impl Chaos {
             Some(until) if now >= until || self.ended => {
                 self.note(format_args!("the disk has space again"));
                 self.target.disk.fill(false);
+                self.target.disk.leave(None);
                 self.full_until = None;
             }
             None if !self.ended && self.dice.one_in(3000) => {
                 let pause = self.dice.within(1..1500);
-                self.note(format_args!("the disk is full for {pause} ms"));
                 self.log.tolerate(true);
-                self.target.disk.fill(true);
+                if self.dice.one_in(2) {
+                    self.note(format_args!("the disk is full for {pause} ms"));
+                    self.target.disk.fill(true);
+                } else {
+                    // What goes frees space, and what is left is used up in pieces.
+                    let left = self.dice.within(0..400_000);
+                    self.note(format_args!("the disk has {left} bytes left for {pause} ms"));
+                    self.target.disk.leave(Some(left));
+                }
                 self.full_until = Some(now + pause);
             }
             _ => {}

@@ -65,6 +65,13 @@ impl SimDisk {
         state.hurt |= full;
     }
 
+    /// Leaves only so many bytes of space, beside what files have; or any number again. What is removed is free again.
+    pub fn leave(&self, bytes: Option<u64>) {
+        let mut state = self.0.lock();
+        state.bytes_max = bytes.map(|bytes| state.bytes() + bytes);
+        state.hurt |= bytes.is_some();
+    }
+
     /// Lets the sync after so many fail.
     pub fn fail_sync(&self, after: u64) {
         self.0.lock().sync_fails_after = Some(after);
@@ -170,6 +177,7 @@ impl Disk for Mount {
         {
             let mut state = self.disk.0.lock();
             state.check(self.generation, path)?;
+            state.grow(bytes.len() as u64, path)?;
             state.unsynced_names.insert(temp.clone());
             state.files.insert(temp.clone(), Arc::clone(&content));
         }
@@ -278,8 +286,10 @@ struct Handle {
 impl File for Handle {
     fn write_at(&self, position: u64, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
         let bytes = slices.iter().map(|slice| &**slice).collect::<Vec<_>>().concat();
-        let state = self.disk.0.lock();
+        let mut state = self.disk.0.lock();
         state.check(self.generation, &self.path)?;
+        let longer = (position + bytes.len() as u64).saturating_sub(self.content.lock().bytes().len() as u64);
+        state.grow(longer, &self.path)?;
         state.wrote(&self.path, position, &bytes);
         self.content.lock().write(position, &bytes);
         Ok(())
@@ -309,9 +319,11 @@ impl File for Handle {
     async fn allocate(&self, bytes: u64) -> io::Result<()> {
         begin(&self.disk, self.generation, Op::Allocate, &self.path).await?;
         {
-            let mut content = self.content.lock();
-            let longer = content.bytes().len().max(usize::try_from(bytes).expect("files fit in memory"));
-            content.resize(longer);
+            let mut state = self.disk.0.lock();
+            let before = self.content.lock().bytes().len();
+            let longer = before.max(usize::try_from(bytes).expect("files fit in memory"));
+            state.grow((longer - before) as u64, &self.path)?;
+            self.content.lock().resize(longer);
         }
         end(&self.disk).await;
         Ok(())

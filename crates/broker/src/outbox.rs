@@ -9,8 +9,8 @@ use std::{
 };
 
 use klamm_cluster::{Cluster, Command, Effect, EffectKind, OFFSETS_RESERVED, Reply, ShardRole, Topic};
-use klamm_group::{Command as GroupCommand, Request};
-use klamm_model::{Bug, PartitionId, ProducerId, ShardId, StorageClass, TopicId, planted};
+use klamm_group::{Command as GroupCommand, Reply as GroupReply, Request};
+use klamm_model::{Bug, Offset, PartitionId, ProducerId, ShardId, StorageClass, TopicId, planted};
 use klamm_partition::{Command as PartitionCommand, Reply as PartitionReply};
 use klamm_shard::{Ack, ShardError};
 use tokio::{
@@ -18,7 +18,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{Broker, Parts, broker::PartitionShard, producer_ids::ProducerIds};
+use crate::{Broker, Parts, producer_ids::ProducerIds};
+
+/// Partitions that one command creates: its record fits into what shards keep for such on a full disk.
+const CREATED_AT_ONCE: usize = 1000;
 
 /// How long whoever made an effect waits for it.
 const WAIT_MAX: Duration = Duration::from_secs(10);
@@ -81,16 +84,19 @@ impl Outbox {
         outbox
     }
 
-    /// Waits until the effects on a topic that stand in this image are delivered.
+    /// Waits until the effects on a topic that stand in this image are delivered; an error if one was not at the first try.
     async fn settled(&self, image: &Cluster, topic: TopicId) -> Result<(), ShardError> {
         let of_topic = image.outbox().filter(|(_, effect)| effect.topic == topic);
-        let sequences: Vec<u64> = of_topic.map(|(sequence, _)| sequence).collect();
+        let sequences: BTreeSet<u64> = of_topic.map(|(sequence, _)| sequence).collect();
         self.wake.notify_one();
         let mut progress = self.progress.clone();
-        let all = progress.wait_for(|progress| sequences.iter().all(|sequence| progress.has(*sequence)));
-        match tokio::time::timeout(WAIT_MAX, all).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(ShardError::NotServing),
+        let tried = progress.wait_for(|progress| {
+            let failed = sequences.iter().any(|sequence| progress.failed.contains(sequence));
+            failed || sequences.iter().all(|sequence| progress.has(*sequence))
+        });
+        match tokio::time::timeout(WAIT_MAX, tried).await {
+            Ok(Ok(progress)) if progress.failed.is_disjoint(&sequences) => Ok(()),
+            Ok(_) | Err(_) => Err(ShardError::NotServing),
         }
     }
 }
@@ -163,30 +169,31 @@ impl Courier {
     }
 
     async fn deliver(&self, image: &Cluster, effect: &Effect) -> Result<(), EffectError> {
-        let command = match &effect.kind {
+        let commands = match &effect.kind {
             EffectKind::ForgetOffsets(name) => {
                 let request = Request::ForgetTopic { topic: name.clone(), id: effect.topic };
-                return Ok(self
-                    .parts
-                    .groups
-                    .shard
-                    .ask(GroupCommand { epoch: None, request })
-                    .await
-                    .map(drop)?);
+                return match self.parts.groups.shard.ask(GroupCommand { epoch: None, request }).await? {
+                    GroupReply::Full => Err(EffectError::Full),
+                    _ => Ok(()),
+                };
             }
             // It was delivered before, perhaps, and its record was lost; the topic is gone since.
             EffectKind::Create(_) if image.topic(effect.topic).is_none() => return Ok(()),
-            EffectKind::Create(partitions) => PartitionCommand::Create {
-                topic: effect.topic,
-                partitions: partitions.clone(),
-                forgotten_below: self.forgotten_below(image).await,
-            },
-            EffectKind::Drop => PartitionCommand::Drop { topic: effect.topic },
+            EffectKind::Create(partitions) => {
+                creations(effect.topic, partitions, self.forgotten_below(image).await)
+            }
+            EffectKind::Drop => vec![PartitionCommand::Drop { topic: effect.topic }],
         };
         if !self.revived && self.is_memory(image, effect.shard) {
             return Err(EffectError::NotRevived);
         }
-        taken(self.shard(effect.shard)?.shard.ask(command).await?)
+        self.tell(effect.shard, commands).await
+    }
+
+    /// Has a shard carry out commands, all of them.
+    async fn tell(&self, shard: ShardId, commands: Vec<PartitionCommand>) -> Result<(), EffectError> {
+        let shard = self.parts.shards.get(&shard).ok_or(ShardError::NotServing)?;
+        shard.shard.submit(commands, Ack::Durable).await?.iter().try_for_each(taken)
     }
 
     /// Producers with ids below this one may have written to another topic of the name that a new one has.
@@ -198,10 +205,6 @@ impl Courier {
     fn is_memory(&self, image: &Cluster, shard: ShardId) -> bool {
         let in_memory = ShardRole::Partitions(StorageClass::Memory);
         image.shards().any(|(id, known)| id == shard && known.role == in_memory)
-    }
-
-    fn shard(&self, id: ShardId) -> Result<&PartitionShard, EffectError> {
-        Ok(self.parts.shards.get(&id).ok_or(ShardError::NotServing)?)
     }
 
     /// Topics in memory begin again after a restart, at offsets that were never used. What a full disk does not let us
@@ -232,14 +235,23 @@ impl Courier {
         for (shard, partitions) in create {
             // Whoever had an id before the restart may have been forgotten by it.
             let forgotten_below = self.parts.image.load().next_producer_id();
-            let command = PartitionCommand::Create { topic: topic.id, partitions, forgotten_below };
-            taken(self.shard(shard)?.shard.ask(command).await?)?;
+            self.tell(shard, creations(topic.id, &partitions, forgotten_below)).await?;
         }
         Ok(())
     }
 }
 
-fn taken(reply: PartitionReply) -> Result<(), EffectError> {
+/// Commands that create partitions, each of a bounded size.
+fn creations(
+    topic: TopicId,
+    partitions: &[(i32, Offset, Offset)],
+    forgotten_below: ProducerId,
+) -> Vec<PartitionCommand> {
+    let create = |some: &[_]| PartitionCommand::Create { topic, partitions: some.to_vec(), forgotten_below };
+    partitions.chunks(CREATED_AT_ONCE).map(create).collect()
+}
+
+fn taken(reply: &PartitionReply) -> Result<(), EffectError> {
     match reply {
         PartitionReply::Full => Err(EffectError::Full),
         _ => Ok(()),
@@ -277,6 +289,6 @@ impl Broker {
             return Err(EffectError::Full);
         }
         let shard = self.shards.get(&known.shard).ok_or(ShardError::NotServing)?;
-        taken(shard.shard.ask(PartitionCommand::Reserve { partition: id, end }).await?)
+        taken(&shard.shard.ask(PartitionCommand::Reserve { partition: id, end }).await?)
     }
 }

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use klamm_cluster::Topic;
 use klamm_model::PartitionId;
-use klamm_partition::Command;
+use klamm_partition::{Command, Reply};
 use klamm_shard::{Ack, Keep, Partitions};
 use tokio::task::JoinHandle;
 
@@ -99,6 +99,12 @@ impl Moves {
         let commands = std::mem::take(&mut self.commands);
         let partitions = commands.len();
         match shard.shard.submit(commands, Ack::Durable).await {
+            Ok(replies) if replies.iter().any(|reply| matches!(reply, Reply::Full)) => {
+                tracing::warn!(
+                    partitions,
+                    "the disk has no space to say that old records go; trying again in the next round"
+                );
+            }
             // A partition that went meanwhile needs nothing.
             Ok(_) => tracing::debug!(partitions, "old records went"),
             Err(error) => {

@@ -109,6 +109,7 @@ impl Broker {
             |error| (errors::of_shard(&error), "the topic may have been deleted; ask again".to_owned());
         match self.change(id, Command::DeleteTopic(id)).await.map_err(failed)? {
             Reply::Deleted(true) => Ok(()),
+            Reply::Full => Err((ErrorCode::KAFKA_STORAGE_ERROR, "the disk is full".to_owned())),
             _ => Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "the topic is not there".to_owned())),
         }
     }

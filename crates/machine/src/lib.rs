@@ -85,7 +85,8 @@ pub trait Machine: Clone + Default + Send + Sync + 'static {
 
     /// Turns a command into a change and an answer, on the present state.
     fn decide(&self, command: Self::Command, now: Now) -> Decision<Self::Record, Self::Reply>;
-    /// The space that the command's record needs at most, in bytes; None if it frees space, and so is allowed on a full disk.
+    /// The space that the command's record needs at most, in bytes; None if it frees space, or is owed: it may take from
+    /// what is kept for such on a full disk, as far as that goes.
     fn space_bytes(command: &Self::Command) -> Option<u64>;
     /// What becomes of the answer to a command whose record cannot be appended.
     fn refuse(reply: Self::Reply, why: NoRoom) -> Self::Reply;

@@ -31,6 +31,8 @@ pub struct Checkpoint {
 pub(crate) struct Boundary<M> {
     /// The file before it.
     pub(crate) slots: std::ops::Range<Slot>,
+    /// It is a segment already, and only the checkpoint is missing.
+    pub(crate) sealed: bool,
     /// The state before it.
     pub(crate) machine: M,
     /// The entry at the boundary, once there is one: its key-epoch and hash.

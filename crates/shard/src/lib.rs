@@ -1,7 +1,7 @@
 //! The shard runtime: queue -> decide -> replay -> append (pipelined) -> release once durable.
 //!
 //! Code map: [`Shard`] is the handle that requests go through; `runtime` is the task behind it, with `pipeline` (entries
-//! in flight), `recovery` (loading), `checkpoint` (snapshots, sealing, trimming) and `cleaning` (dead segments go, others are merged); [`View`] is what readers see, never
+//! in flight), `room` (what fits on a full disk), `recovery` (loading), `checkpoint` (snapshots, sealing, trimming) and `cleaning` (dead segments go, others are merged); [`View`] is what readers see, never
 //! ahead of what is durable: [`Image`] for the cluster, [`Partitions`] for partitions, which fetches read without
 //! entering the queue.
 //!
@@ -15,6 +15,7 @@ mod image;
 mod partitions;
 mod pipeline;
 mod recovery;
+mod room;
 mod runtime;
 #[cfg(test)]
 mod tests;

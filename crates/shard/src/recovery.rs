@@ -23,7 +23,7 @@ const READ_BYTES: usize = 4 << 20;
 pub(crate) struct Loaded<M> {
     pub(crate) machine: M,
     pub(crate) ownership: Ownership,
-    /// Complete files that are not sealed yet.
+    /// Complete files that are not sealed yet, or not covered by a checkpoint.
     pub(crate) boundaries: Vec<Boundary<M>>,
     /// The first slot of the active file.
     pub(crate) file_start: Slot,
@@ -59,7 +59,7 @@ impl RecoverError {
             }
             Self::HeadReplaced(_) => true,
             Self::Acquire(AcquireError::Append(_) | AcquireError::Overtaken) => true,
-            Self::Segment(error) => matches!(error, SegmentError::Io(_)),
+            Self::Segment(error) => matches!(error, SegmentError::Io(_) | SegmentError::Full(_)),
             Self::Snapshot(LoadError::Store(error)) => matches!(error, SnapshotError::Io { .. }),
             Self::Snapshot(LoadError::Corrupt(_)) | Self::Record(..) | Self::Diverged(_) => false,
         }
@@ -95,9 +95,12 @@ pub(crate) async fn recover<M: Machine, V: View<M>>(
         store.segments.list().await?.into_iter().partition(|info| info.slots.end <= slot);
     view.restore(&machine, &below);
 
+    // A crash between sealing and the head leaves sealed files above it. The last of them gets its checkpoint now: what
+    // a later file's would do may be far off on a full disk.
+    let sealed = above.last().map(|info| (info.slots.clone(), true));
+    let unsealed = store.segments.unsealed().into_iter().map(|slots| (slots, false));
     let mut ends: BTreeMap<Slot, _> =
-        store.segments.unsealed().into_iter().map(|slots| (slots.end, slots)).collect();
-    // A crash between sealing and its checkpoint leaves sealed files above the head.
+        unsealed.chain(sealed).map(|(slots, sealed)| (slots.end, (slots, sealed))).collect();
     let file_starts: Vec<Slot> =
         above.iter().map(|info| info.slots.end).chain(ends.keys().copied()).collect();
     let file_start = file_starts.iter().copied().max().unwrap_or(slot);
@@ -112,9 +115,9 @@ pub(crate) async fn recover<M: Machine, V: View<M>>(
             if file_starts.contains(&entry.header.key.slot) {
                 states.insert(entry.header.key.slot, machine.clone());
             }
-            if let Some(slots) = ends.remove(&entry.header.key.slot) {
+            if let Some((slots, sealed)) = ends.remove(&entry.header.key.slot) {
                 let place = Some((entry.header.key.epoch, entry.header.hash()));
-                boundaries.push(Boundary { slots, machine: machine.clone(), entry: place });
+                boundaries.push(Boundary { slots, sealed, machine: machine.clone(), entry: place });
             }
             slot = entry.header.key.slot.next();
             replay(entry, &mut machine, view, &states)?;

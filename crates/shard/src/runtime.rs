@@ -22,8 +22,8 @@ use klamm_env::Env;
 use klamm_machine::{At, Decision, Machine, NoRoom, Now};
 use klamm_model::{BrokerId, Bug, Epoch, ShardId, Slot, planted};
 use klamm_store::{
-    AppendError, Claim, Entry, EntryHash, EntryKind, Head, Header, Key, Nonce, SegmentInfo, ShardStore,
-    Written,
+    AppendError, Claim, Entry, EntryHash, EntryKind, Head, Header, Key, Nonce, SegmentError, SegmentInfo,
+    ShardStore, Written,
     entry::{PAYLOAD_BYTES_MAX, crc32c},
 };
 use tokio::sync::{mpsc, watch};
@@ -35,6 +35,7 @@ use crate::{
     handle::{Ack, QUEUE_MAX, Request},
     pipeline::{Content, Draft, InFlight, Waiting},
     recovery::{self, Loaded},
+    room::Room,
 };
 
 /// Entries in flight.
@@ -152,9 +153,16 @@ async fn stop_asked(stopping: &mut watch::Receiver<bool>) {
     }
 }
 
+/// Makes the head known, then deletes what it replaces. May be repeated.
+async fn trim(store: &ShardStore, head: &Head, checkpoint: &Checkpoint) -> Result<(), String> {
+    store.journal.trim(head.clone()).await.map_err(|error| error.to_string())?;
+    checkpoint.sweep(&*store.snapshots).await.map_err(|error| error.to_string())
+}
+
 /// A step of background work that is done.
 enum Done {
-    Sealed(SegmentInfo, Checkpoint),
+    /// None: it was sealed before.
+    Sealed(Option<SegmentInfo>, Checkpoint),
     Trimmed(Slot),
 }
 
@@ -176,7 +184,7 @@ struct Owner<'a, M: Machine, V> {
     /// The first slot of the active file.
     file_start: Slot,
     trimmed: Slot,
-    background: Option<BoxFuture<'static, Result<Done, String>>>,
+    background: Option<BoxFuture<'static, Result<Done, SegmentError>>>,
     cleaner: Cleaner,
 }
 
@@ -241,7 +249,7 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
     async fn decide(&mut self, drained: &mut Vec<Request<M>>) -> Result<(), AppendError> {
         self.roll_if_due().await?;
         let now = Now { epoch: self.epoch, wall_ms: self.context.env.clock.wall_ms() };
-        let mut room = self.context.store.segments.room();
+        let mut room = Room::of(&*self.context.store.segments);
         let (mut draft, mut waiting) = (Draft::with_capacity(256), Vec::new());
         for request in drained.drain(..) {
             let mut replies = Vec::with_capacity(request.commands.len());
@@ -256,14 +264,13 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
                     replies.push(reply);
                     continue;
                 };
-                if space.is_some_and(|bytes| bytes > room) {
-                    // What comes after it may build on it: a producer's next batch, which is smaller, must not be taken.
-                    room = 0;
+                if !room.take(space, &record) {
                     replies.push(M::refuse(reply, NoRoom::Full));
                     continue;
                 }
                 if draft.bytes() >= ENTRY_BYTES {
                     full.push(std::mem::replace(&mut draft, Draft::with_capacity(256)));
+                    room.next_entry();
                 }
                 let Some((record, record_bytes)) = draft.push(record, RECORD_BYTES_MAX) else {
                     replies.push(M::refuse(reply, NoRoom::TooLarge));
@@ -272,7 +279,6 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
                 let slot = Slot(self.next.slot.0 + full.len() as u64);
                 self.machine.replay(record, At { slot, epoch: self.epoch, time_ms: now.wall_ms });
                 bytes += record_bytes;
-                room = room.saturating_sub(space.unwrap_or(0));
                 replies.push(reply);
             }
             if bytes < request.pinned_bytes / PINNED_MAX {
@@ -286,6 +292,7 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
             if draft.bytes() >= ENTRY_BYTES {
                 let full = std::mem::replace(&mut draft, Draft::with_capacity(256));
                 self.append_records(full, std::mem::take(&mut waiting), now.wall_ms).await;
+                room.next_entry();
             }
         }
         self.append_records(draft, waiting, now.wall_ms).await;
@@ -395,9 +402,15 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
             return Ok(());
         }
         let at = self.next.slot;
-        segments.roll(at).await.map_err(|error| AppendError::Io(at, error.to_string()))?;
+        match segments.roll(at).await {
+            Ok(()) => {}
+            // The active file goes on as far as there is space; the next requests ask again.
+            Err(SegmentError::Full(_)) => return Ok(()),
+            Err(error) => return Err(AppendError::Io(at, error.to_string())),
+        }
         self.boundaries.push_back(Boundary {
             slots: self.file_start..at,
+            sealed: false,
             machine: self.machine.clone(),
             entry: None,
         });
@@ -424,12 +437,15 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
         let boundary = self.boundaries.front().expect("called for a boundary");
         let (slots, machine, epoch, store) =
             (boundary.slots.clone(), boundary.machine.clone(), self.epoch, self.context.store.clone());
-        let batches = self.view.batches(&slots);
+        let batches = (!boundary.sealed).then(|| self.view.batches(&slots));
         self.background = Some(
             async move {
                 tokio::time::sleep(wait).await;
                 let end = slots.end;
-                let info = store.segments.seal(slots, batches).await.map_err(|error| error.to_string())?;
+                let info = match batches {
+                    Some(batches) => Some(store.segments.seal(slots, batches).await?),
+                    None => None,
+                };
                 loop {
                     match Checkpoint::save(&machine, end, epoch, &*store.snapshots).await {
                         Ok(checkpoint) => return Ok(Done::Sealed(info, checkpoint)),
@@ -450,19 +466,21 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
         let head = Head { slot: checkpoint.slot, key_epoch, hash, checkpoint: checkpoint.encode() };
         self.background = Some(
             async move {
-                let slot = head.slot;
-                store.journal.trim(head).await.map_err(|error| error.to_string())?;
-                checkpoint.sweep(&*store.snapshots).await.map_err(|error| error.to_string())?;
-                Ok(Done::Trimmed(slot))
+                // Nothing below may go before; on a full disk there may be no later checkpoint to wait for.
+                while let Err(error) = trim(&store, &head, &checkpoint).await {
+                    tracing::warn!(%error, "the journal was not trimmed; trying again");
+                    tokio::time::sleep(RETRY).await;
+                }
+                Ok(Done::Trimmed(head.slot))
             }
             .boxed(),
         );
     }
 
-    async fn background_done(&mut self, done: Result<Done, String>) {
+    async fn background_done(&mut self, done: Result<Done, SegmentError>) {
         match done {
             Ok(Done::Sealed(info, checkpoint)) => {
-                self.view.sealed(&info);
+                info.iter().for_each(|info| self.view.sealed(info));
                 let time_ms = self.context.env.clock.wall_ms();
                 let payload = vec![checkpoint.encode()];
                 self.append(
@@ -477,10 +495,8 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
             Ok(Done::Trimmed(slot)) => self.trimmed = slot,
             Err(error) => {
                 let shard = self.context.config.shard;
-                tracing::warn!(%shard, %error, "sealing or checkpointing failed; trying again");
-                if self.boundaries.front().is_some_and(|boundary| boundary.entry.is_some()) {
-                    self.seal(RETRY);
-                }
+                tracing::warn!(%shard, %error, "a file was not sealed; trying again");
+                self.seal(RETRY);
             }
         }
     }

@@ -44,6 +44,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         if wanted && !shared.full.load(Ordering::Relaxed) {
             if let Err(error) = refill(&shared).await {
                 shared.judge("cannot allocate the next journal file", &error);
+                restore_reserve(&shared).await;
                 pause.set(tokio::time::sleep(FULL_PAUSE));
             }
             continue;
@@ -117,6 +118,19 @@ async fn refill(shared: &Shared) -> io::Result<()> {
     }
 }
 
+/// What frees space must find some: if there is any at all, the active file gets what is kept for that. There is no next
+/// file now, so the active one stays it while it grows.
+async fn restore_reserve(shared: &Shared) {
+    let reserve = shared.reserve_bytes();
+    let wanted = {
+        let writer = shared.writer.lock();
+        writer.dead.is_none() && writer.space_left() < reserve
+    };
+    if wanted && let Err(error) = grow(shared, reserve).await {
+        shared.judge("cannot make the journal file longer", &error);
+    }
+}
+
 /// Makes the active file long enough for an entry. On a full disk the spare is given up for it.
 async fn grow(shared: &Shared, bytes: u64) -> io::Result<()> {
     let (file, end, torn) = {
@@ -138,6 +152,10 @@ async fn grow(shared: &Shared, bytes: u64) -> io::Result<()> {
             drop((file, appender));
             shared.disk.remove(&path).await?;
         }
+        allocated = need + shared.reserve_bytes();
+        result = file.allocate(allocated).await;
+    }
+    if result.as_ref().is_err_and(is_full) {
         allocated = need;
         result = file.allocate(allocated).await;
     }
@@ -146,7 +164,7 @@ async fn grow(shared: &Shared, bytes: u64) -> io::Result<()> {
     if writer.torn {
         return Ok(()); // entries were taken back meanwhile: whoever needs space still says so again
     }
-    assert_eq!(writer.end, end, "nothing is written while the file grows");
+    assert!(writer.end >= end, "only entries that are taken back make it shorter");
     writer.allocated = writer.allocated.max(allocated);
     shared.publish(&writer);
     Ok(())

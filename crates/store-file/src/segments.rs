@@ -42,6 +42,10 @@ impl Segments for FileStore {
         self.shared.room.load(Ordering::Relaxed)
     }
 
+    fn room_owed(&self) -> u64 {
+        self.shared.room_owed.load(Ordering::Relaxed)
+    }
+
     async fn roll(&self, at: Slot) -> Result<(), SegmentError> {
         let (done, answer) = oneshot::channel();
         self.shared.submit_roll(at, done);

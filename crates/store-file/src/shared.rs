@@ -23,6 +23,9 @@ use crate::{
     writer::{After, Waiter, Writer},
 };
 
+/// This part of the reserve is for takeovers and checkpoints alone.
+const LAST_PARTS: u64 = 4;
+
 /// One shard's state.
 pub(crate) struct Shared {
     pub(crate) disk: Arc<dyn Disk>,
@@ -47,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) said_full: AtomicBool,
     pub(crate) active_bytes: AtomicU64,
     pub(crate) room: AtomicU64,
+    pub(crate) room_owed: AtomicU64,
     pub(crate) syncs: AtomicU64,
 }
 
@@ -82,7 +86,7 @@ impl Shared {
     }
 
     /// Kept for entries that free space when the disk is full.
-    fn reserve_bytes(&self) -> u64 {
+    pub(crate) fn reserve_bytes(&self) -> u64 {
         self.options.reserve_bytes.min(self.options.file_bytes / 4)
     }
 
@@ -91,13 +95,20 @@ impl Shared {
         self.active_bytes.store(writer.end - FILE_HEADER_BYTES as u64, Ordering::Relaxed);
         let left = writer.space_left();
         let full = self.full.load(Ordering::Relaxed) || self.said_full.load(Ordering::Relaxed);
-        let room = match &writer.spare {
+        let (room, owed) = match &writer.spare {
             // The next file is being made, and files grow: what is asked meanwhile waits, however much it is.
-            _ if !full => u64::MAX,
-            Some(spare) => left + spare.bytes - FILE_HEADER_BYTES as u64,
-            None => left.saturating_sub(self.reserve_bytes()),
+            _ if !full => (u64::MAX, u64::MAX),
+            Some(spare) => {
+                let room = left + spare.bytes - FILE_HEADER_BYTES as u64;
+                (room, room)
+            }
+            None => {
+                let reserve = self.reserve_bytes();
+                (left.saturating_sub(reserve), left.saturating_sub(reserve / LAST_PARTS))
+            }
         };
         self.room.store(room, Ordering::Relaxed);
+        self.room_owed.store(owed, Ordering::Relaxed);
     }
 
     /// Ends the shard: nothing is acknowledged any more, and the process is told to end.

@@ -84,6 +84,7 @@ impl FileStore {
             said_full: AtomicBool::new(false),
             active_bytes: AtomicU64::new(0),
             room: AtomicU64::new(0),
+            room_owed: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
         });
         shared.publish(&shared.writer.lock());

@@ -3,7 +3,12 @@
 //! Invariant: entries lie back to back. The last [`TRAILER_BYTES`] of an unsealed file stay zero, so that no payload is
 //! taken for a trailer.
 
-use std::{collections::VecDeque, io, path::PathBuf, sync::Arc};
+use std::{
+    collections::VecDeque,
+    io,
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+};
 
 use bytes::Bytes;
 
@@ -22,6 +27,9 @@ use crate::{
     shared::Shared,
     staged::{STAGED_BYTES, Staged},
 };
+
+/// Why a roll must wait.
+const NO_NEXT_FILE: &str = "the next journal file could not be made";
 
 /// Where puts go.
 pub(crate) struct Writer {
@@ -163,7 +171,7 @@ impl Writer {
 }
 
 impl Waiting {
-    pub(crate) fn refuse(self, why: &str) {
+    fn refuse(self, why: &str) {
         match self {
             Self::Put(put) => drop(put.done.send(Err(PutError::Refused(why.to_owned())))),
             Self::Roll { done, .. } => drop(done.send(Err(SegmentError::Io(why.to_owned())))),
@@ -194,6 +202,13 @@ impl Shared {
         let mut writer = self.writer.lock();
         if let Some(why) = &writer.dead {
             let _ = done.send(Err(SegmentError::Io(why.clone())));
+            return;
+        }
+        let full = self.full.load(Ordering::Relaxed);
+        if full && writer.queue.is_empty() && writer.spare.is_none() && at > writer.first {
+            // The keeper knows already, and tries again by itself.
+            let _ = done.send(Err(SegmentError::Full(NO_NEXT_FILE.to_owned())));
+            self.asked.notify_one();
             return;
         }
         writer.queue.push_back(Waiting::Roll { at, done });
@@ -244,7 +259,7 @@ impl Shared {
     pub(crate) fn refuse_next(&self, why: &str) {
         let mut writer = self.writer.lock();
         match writer.queue.pop_front() {
-            Some(roll @ Waiting::Roll { .. }) => roll.refuse(why),
+            Some(Waiting::Roll { done, .. }) => drop(done.send(Err(SegmentError::Full(why.to_owned())))),
             Some(put @ Waiting::Put(_)) => {
                 put.refuse(why);
                 writer.refuse_queue(why);

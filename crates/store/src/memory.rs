@@ -117,6 +117,10 @@ impl Segments for MemoryStore {
         u64::MAX
     }
 
+    fn room_owed(&self) -> u64 {
+        u64::MAX
+    }
+
     async fn roll(&self, at: Slot) -> Result<(), SegmentError> {
         let mut state = self.state.lock();
         if state.files.is_empty() {

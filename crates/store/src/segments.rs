@@ -119,6 +119,9 @@ pub enum SegmentError {
     /// Deleted meanwhile.
     #[error("segment {0} is gone")]
     Gone(SegmentId),
+    /// There is no space for it now. Nothing changed.
+    #[error("there is no space: {0}")]
+    Full(String),
     /// The store did not do it.
     #[error("the store did not answer: {0}")]
     Io(String),
@@ -132,7 +135,11 @@ pub trait Segments: Send + Sync + 'static {
     /// Bytes that appends may still take; refuse requests that need more. Sure on a disk that is known to be full;
     /// before that, space that is being made counts.
     fn room(&self) -> u64;
-    /// Entries from `at` on (no lower slot may be put afterwards, no higher one before) go to a new file.
+    /// The same for appends that free space, or that are owed: most of what is kept for them counts. The rest is for
+    /// takeovers and checkpoints, without which nothing goes on.
+    fn room_owed(&self) -> u64;
+    /// Entries from `at` on (no lower slot may be put afterwards, no higher one before) go to a new file. On
+    /// [`SegmentError::Full`] the active file goes on; ask again later.
     async fn roll(&self, at: Slot) -> Result<(), SegmentError>;
     /// The slots of complete files that are not sealed, in order; the active file is not among them.
     fn unsealed(&self) -> Vec<Range<Slot>>;

@@ -91,6 +91,8 @@ pub(super) struct State {
     pub(super) log: Log,
     /// No space is left until somebody frees some.
     pub(super) full: bool,
+    /// Files may have so many bytes in all.
+    pub(super) bytes_max: Option<u64>,
     /// The sync after so many fails.
     pub(super) sync_fails_after: Option<u64>,
     /// A fault was put in since the mount.
@@ -115,6 +117,7 @@ impl State {
             name: name.to_owned(),
             log,
             full: false,
+            bytes_max: None,
             sync_fails_after: None,
             hurt: false,
             rotten: false,
@@ -135,7 +138,7 @@ impl State {
         self.frozen = false;
         self.trap = None;
         self.sync_fails_after = None;
-        self.hurt = self.full;
+        self.hurt = self.full || self.bytes_max.is_some();
     }
 
     /// How long the operation takes, in milliseconds, and whether it has its effect although it springs the trap.
@@ -183,6 +186,22 @@ impl State {
             }
         }
         Ok((pause, dies))
+    }
+
+    /// The bytes of all files.
+    pub(super) fn bytes(&self) -> u64 {
+        self.files.values().map(|content| content.lock().bytes().len() as u64).sum()
+    }
+
+    /// Refuses more bytes than there is space for.
+    pub(super) fn grow(&mut self, more: u64, path: &Path) -> io::Result<()> {
+        if more == 0 || self.bytes_max.is_none_or(|max| self.bytes() + more <= max) {
+            return Ok(());
+        }
+        self.hurt = true;
+        self.log.count("disk without so much space", 1);
+        self.log.note(&self.name, format_args!("no space for {more} bytes of {}", path.display()));
+        Err(io::ErrorKind::StorageFull.into())
     }
 
     /// How long an operation takes after its effect, in milliseconds.

@@ -198,3 +198,24 @@ async fn opening() {
     write(&file, 0, b"x");
     assert_eq!(mount.read(&path("b")).await.unwrap(), b"x", "a handle stays with its file");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_with_so_many_bytes_left_refuses_more_and_takes_what_was_freed() {
+    let disk = disk(1);
+    let mount = folder(&disk).await;
+    let (a, b) = (create(&mount, "a").await, create(&mount, "b").await);
+    a.allocate(5000).await.unwrap();
+    disk.leave(Some(1000));
+    assert_eq!(b.allocate(1001).await.unwrap_err().kind(), io::ErrorKind::StorageFull);
+    b.allocate(900).await.unwrap();
+    write(&b, 0, &[1; 900]);
+    let beyond = b.write_at(800, &mut [IoSlice::new(&[1; 300])]);
+    assert_eq!(beyond.unwrap_err().kind(), io::ErrorKind::StorageFull);
+    assert_eq!(mount.replace(&path("c"), &[1; 200]).await.unwrap_err().kind(), io::ErrorKind::StorageFull);
+    a.truncate(4000).await.unwrap();
+    mount.replace(&path("c"), &[1; 1000]).await.unwrap();
+    mount.remove(&path("a")).await.unwrap();
+    b.allocate(5000).await.unwrap();
+    disk.leave(None);
+    b.allocate(50_000).await.unwrap();
+}

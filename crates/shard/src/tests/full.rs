@@ -1,19 +1,22 @@
 //! A full disk: what takes space is refused, and nothing else is.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
+use klamm_model::Slot;
 use klamm_partition::{Command, ProduceError, Reply, SequenceError};
-use klamm_store::{Segments, ShardStore};
+use klamm_store::{AppendError, Entry, Head, Journal, ReadError, ShardStore, Tail, TrimError, Written};
 
-use super::{TOPIC, batch, memory, merging::Grudging, produce, serve};
-use crate::Ack;
+use super::{Served, TOPIC, batch, eventually, memory, merging::Grudging, partition, produce, serve};
+use crate::{Ack, ShardState};
 
 /// A store with so many bytes of room.
 fn with_room(room: u64) -> (ShardStore, Arc<Grudging>) {
-    let memory = memory();
-    let inner = Arc::clone(&memory.segments);
-    let grudging = Arc::new(Grudging { inner, room: room.into(), refusals_left: 0.into() });
-    (ShardStore { segments: Arc::clone(&grudging) as Arc<dyn Segments>, ..memory }, grudging)
+    let (store, grudging) = Grudging::over(memory());
+    grudging.room.store(room, Ordering::Relaxed);
+    (store, grudging)
 }
 
 #[tokio::test]
@@ -89,4 +92,122 @@ async fn what_is_wrong_is_told_so_on_a_full_disk() {
     let elsewhere = served.send(9, batch("b", 0, None)).await.unwrap();
     assert_eq!(elsewhere, Err(ProduceError::UnknownPartition));
     assert_eq!(served.send(0, batch("b", 0, Some((1, 1)))).await.unwrap(), Err(ProduceError::Full));
+}
+
+#[tokio::test]
+async fn a_roll_without_space_is_asked_for_again_and_costs_nothing() {
+    let (store, grudging) = with_room(u64::MAX);
+    let served = serve(&store, 4000, 0).await;
+    served.create(1).await;
+    grudging.no_file.store(true, Ordering::Relaxed);
+    let values: Vec<_> = (0..20).map(|number| format!("{number}/{}", "x".repeat(500))).collect();
+    for value in &values[..10] {
+        served.write(0, value).await;
+    }
+    assert!(store.segments.active_bytes() > 4000, "a roll is due");
+    assert_eq!(served.values(0, 0).await, values[..10], "readers go on");
+    // On a disk that has no room at all records can be deleted.
+    grudging.room.store(0, Ordering::Relaxed);
+    assert_eq!(served.send(0, batch("x", 0, None)).await.unwrap(), Err(ProduceError::Full));
+    let deleted = served.shard.ask(Command::MoveLogStart { partition: partition(0), to: Some(5) }).await;
+    assert!(matches!(deleted, Ok(Reply::Moved(Ok(5)))), "{deleted:?}");
+    grudging.room.store(u64::MAX, Ordering::Relaxed);
+    grudging.no_file.store(false, Ordering::Relaxed);
+    for value in &values[10..] {
+        served.write(0, value).await;
+    }
+    assert_eq!(served.shard.state(), ShardState::Serving(served.epoch), "it never lost its journal");
+    eventually(async || !store.segments.list().await.unwrap().is_empty()).await;
+    assert_eq!(served.values(0, 5).await, values[5..]);
+}
+
+#[tokio::test]
+async fn what_is_owed_leaves_the_last_of_the_reserve_alone() {
+    let (store, grudging) = with_room(0);
+    grudging.room_owed.store(400, Ordering::Relaxed);
+    let served = serve(&store, 1 << 30, 0).await;
+    let create = |indexes: std::ops::Range<i32>| Command::Create {
+        topic: TOPIC,
+        partitions: indexes.map(|index| (index, 0, i64::MAX)).collect(),
+        forgotten_below: 0,
+    };
+    // The first fits; the second does not, nor what comes after it in the same entry.
+    let commands = vec![create(0..10), create(10..20), create(20..21)];
+    let replies = served.shard.submit(commands, Ack::Durable).await.unwrap();
+    assert!(matches!(replies[..], [Reply::Done, Reply::Full, Reply::Full]), "{replies:?}");
+    assert_eq!(served.shard.state(), ShardState::Serving(served.epoch));
+    assert!(served.partitions.get(partition(9)).is_some() && served.partitions.get(partition(10)).is_none());
+    grudging.room_owed.store(u64::MAX, Ordering::Relaxed);
+    assert!(matches!(served.shard.ask(create(0..21)).await, Ok(Reply::Done)));
+}
+
+/// A journal whose head can't be written for a while.
+struct NoHead {
+    inner: Arc<dyn Journal>,
+    refusals_left: AtomicU32,
+}
+
+#[async_trait::async_trait]
+impl Journal for NoHead {
+    async fn append(&self, entry: Entry, written: Written) -> Result<(), AppendError> {
+        self.inner.append(entry, written).await
+    }
+    async fn read(&self, from: Slot, bytes_max: usize) -> Result<Vec<Entry>, ReadError> {
+        self.inner.read(from, bytes_max).await
+    }
+    async fn tail(&self) -> Result<Tail, ReadError> {
+        self.inner.tail().await
+    }
+    async fn head(&self) -> Result<Option<Head>, ReadError> {
+        self.inner.head().await
+    }
+    async fn trim(&self, head: Head) -> Result<(), TrimError> {
+        let left =
+            self.refusals_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        match left {
+            Ok(_) => Err(TrimError("no space".to_owned())),
+            Err(_) => self.inner.trim(head).await,
+        }
+    }
+}
+
+/// A store whose head can't be written so often, with a file that is sealed; the head is to move without another.
+async fn sealed_without_head(refusals: u32) -> (ShardStore, Arc<NoHead>, Served) {
+    let memory = memory();
+    let inner = Arc::clone(&memory.journal);
+    let journal = Arc::new(NoHead { inner, refusals_left: refusals.into() });
+    let store = ShardStore { journal: Arc::clone(&journal) as Arc<dyn Journal>, ..memory };
+    let served = serve(&store, 4000, 0).await;
+    served.create(1).await;
+    for _ in 0..10 {
+        served.write(0, &"x".repeat(500)).await;
+    }
+    eventually(async || journal.refusals_left.load(Ordering::Relaxed) < refusals).await;
+    (store, journal, served)
+}
+
+async fn head_moves(store: &ShardStore) {
+    eventually(async || store.journal.head().await.unwrap().is_some()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_had_no_space_is_written_later() {
+    let (store, journal, served) = sealed_without_head(1).await;
+    head_moves(&store).await;
+    assert_eq!(journal.refusals_left.load(Ordering::Relaxed), 0);
+    assert_eq!(served.values(0, 0).await.len(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_had_no_space_is_written_after_a_restart() {
+    let (store, journal, served) = sealed_without_head(u32::MAX).await;
+    served.shard.stop().await;
+    assert!(store.journal.head().await.unwrap().is_none());
+    journal.refusals_left.store(0, Ordering::Relaxed);
+    let served = serve(&store, 1 << 30, 0).await;
+    head_moves(&store).await;
+    assert_eq!(served.values(0, 0).await.len(), 10);
+    served.write(0, "it goes on").await;
+    served.shard.stop().await;
+    assert_eq!(serve(&store, 1 << 30, 0).await.values(0, 0).await.len(), 11);
 }

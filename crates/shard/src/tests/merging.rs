@@ -5,7 +5,7 @@ use std::{
     ops::Range,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -325,12 +325,27 @@ async fn damage_stays_where_it_is() {
 
 /// Segments with little room, whose merges and deletions fail for a while.
 pub(super) struct Grudging {
-    pub(super) inner: Arc<dyn Segments>,
+    inner: Arc<dyn Segments>,
     pub(super) room: AtomicU64,
-    pub(super) refusals_left: AtomicU32,
+    pub(super) room_owed: AtomicU64,
+    /// There is no space for another file.
+    pub(super) no_file: AtomicBool,
+    refusals_left: AtomicU32,
 }
 
 impl Grudging {
+    /// The store with such segments, which begrudge nothing at first.
+    pub(super) fn over(store: ShardStore) -> (ShardStore, Arc<Self>) {
+        let grudging = Arc::new(Self {
+            inner: store.segments,
+            room: u64::MAX.into(),
+            room_owed: u64::MAX.into(),
+            no_file: false.into(),
+            refusals_left: 0.into(),
+        });
+        (ShardStore { segments: Arc::clone(&grudging) as Arc<dyn Segments>, ..store }, grudging)
+    }
+
     fn refuse(&self) -> Result<(), SegmentError> {
         let left =
             self.refusals_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
@@ -346,7 +361,13 @@ impl Segments for Grudging {
     fn room(&self) -> u64 {
         self.inner.room().min(self.room.load(Ordering::Relaxed))
     }
+    fn room_owed(&self) -> u64 {
+        self.inner.room_owed().min(self.room_owed.load(Ordering::Relaxed))
+    }
     async fn roll(&self, at: Slot) -> Result<(), SegmentError> {
+        if self.no_file.load(Ordering::Relaxed) {
+            return Err(SegmentError::Full("no next file".to_owned()));
+        }
         self.inner.roll(at).await
     }
     fn unsealed(&self) -> Vec<Range<Slot>> {
@@ -383,13 +404,7 @@ impl Segments for Grudging {
 
 #[tokio::test(start_paused = true)]
 async fn what_fails_is_tried_again() {
-    let memory = memory();
-    let grudging = Arc::new(Grudging {
-        inner: Arc::clone(&memory.segments),
-        room: u64::MAX.into(),
-        refusals_left: 0.into(),
-    });
-    let store = ShardStore { segments: Arc::clone(&grudging) as Arc<dyn Segments>, ..memory };
+    let (store, grudging) = Grudging::over(memory());
     let served = serve(&store, 32 << 10, 0).await;
     let mut model = Model::new();
     two_topics(&served, &store, &mut model).await;
