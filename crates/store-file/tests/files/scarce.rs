@@ -1,6 +1,9 @@
 //! Space or open files run out at the worst moment: at the first write of a new file, and before a roll that waits.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use klamm_model::Slot;
 use klamm_store::{PutError, SegmentError, Segments};
@@ -16,7 +19,7 @@ async fn first_write_fails(arrange: impl FnOnce(&crate::faults::Faults)) {
     let temp = Temp::new();
     let (opened, faults, messages) = open(&temp).await;
     let store = &opened.files;
-    spare(store).await;
+    spare(&faults).await;
     arrange(&faults);
     store.roll(Slot(1)).await.expect("there was a spare");
     let mut acknowledged = vec![(1, 0)];
@@ -55,10 +58,13 @@ async fn nothing_is_misfiled(store: &klamm_store_file::FileStore, temp: &Temp, f
     let slot = first + 1;
     put(store, &entry(2, slot, b"takeover")).await.unwrap();
     // A store that knows of no space says so at once, and looks for some.
-    while let Err(error) = store.roll(Slot(slot + 1)).await {
-        assert!(matches!(error, SegmentError::Full(_)), "{error:?}");
-        settle().await;
-    }
+    let rolls = async {
+        while let Err(error) = store.roll(Slot(slot + 1)).await {
+            assert!(matches!(error, SegmentError::Full(_)), "{error:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), rolls).await.expect("there is space again");
     put(store, &entry(2, slot + 1, b"next")).await.unwrap();
     assert_eq!(store.unsealed().last(), Some(&(Slot(first)..Slot(slot + 1))));
     for (slot, file) in [(slot, first), (slot + 1, slot + 1)] {
@@ -72,7 +78,7 @@ async fn a_roll_behind_a_put_that_found_no_space_is_refused_with_it() {
     let temp = Temp::new();
     let (opened, faults, messages) = open(&temp).await;
     let store = &opened.files;
-    spare(store).await;
+    spare(&faults).await;
     let (large, behind) = (entry(1, 1, &[1; 100_000]), entry(1, 2, b"behind"));
     // Growth fails, also once the spare was given up for it; then somebody makes space.
     faults.refusals.store(3, Ordering::Relaxed);
@@ -99,7 +105,7 @@ async fn a_roll_behind_a_write_that_broke_off_is_refused_with_it() {
     let temp = Temp::new();
     let (opened, faults, messages) = open(&temp).await;
     let store = &opened.files;
-    spare(store).await;
+    spare(&faults).await;
     let gate = Arc::new(Semaphore::new(0));
     *faults.allocations.lock() = Some(Arc::clone(&gate));
     store.roll(Slot(1)).await.expect("there was a spare");
@@ -124,7 +130,7 @@ async fn entries_are_taken_back_while_the_file_grows() {
     let temp = Temp::new();
     let (opened, faults, messages) = open(&temp).await;
     let store = &opened.files;
-    spare(store).await;
+    spare(&faults).await;
     let gate = Arc::new(Semaphore::new(0));
     *faults.allocations.lock() = Some(Arc::clone(&gate));
     faults.write_full_after.store(50, Ordering::Relaxed);
