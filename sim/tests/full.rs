@@ -21,8 +21,13 @@ async fn send(shard: &PartitionShard, bytes: usize) -> Result<i64, ProduceError>
     let mut builder = BatchBuilder::new(Compression::of(Codec::None));
     builder.push(0, None, Some(&vec![7; bytes]), &[]);
     let batch = validate(single(&builder.build().unwrap()).unwrap(), &Limits::client(1 << 22)).unwrap();
-    let produce =
-        Produce { partition: PARTITION, batch, append_time: false, producer_expiration_ms: i64::MAX };
+    let produce = Produce {
+        partition: PARTITION,
+        batch,
+        append_time: false,
+        producer_expiration_ms: i64::MAX,
+        foreign_producer: false,
+    };
     match shard.submit(vec![Command::Produce(produce)], Ack::Durable).await.unwrap().pop() {
         Some(Reply::Produced(result)) => result.map(|produced| produced.base_offset),
         other => panic!("{other:?}"),

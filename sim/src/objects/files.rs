@@ -200,6 +200,10 @@ impl Segments for Files {
         u64::MAX
     }
 
+    fn room_owed(&self) -> u64 {
+        u64::MAX
+    }
+
     async fn roll(&self, _: Slot) -> Result<(), SegmentError> {
         self.active.store(0, Ordering::Relaxed);
         Ok(())
