@@ -97,8 +97,7 @@ keys! {
     compression_lz4_level: i32, "compression.lz4.level" = "9", Kind::Int { min: 1, max: 17 };
     /// The level of zstd, if compression.type is zstd.
     compression_zstd_level: i32, "compression.zstd.level" = "3", Kind::Int { min: -131_072, max: 22 };
-    /// What happens to old records: delete (by age and size), compact, or both. Compacting is not built: such topics
-    /// refuse records without keys and keep all that delete does not remove.
+    /// What happens to old records: delete, by age and size; compact, which is not built: all is kept; or both.
     log_cleanup_policy: String, "log.cleanup.policy" = "delete", Kind::Words(&["delete", "compact"]);
     /// How long records are kept; -1 for no limit. Nothing: log.retention.minutes says it.
     log_retention_ms: Option<i64>, "log.retention.ms" = "", Kind::Optional(&Kind::Millis { min: -1, max: i64::MAX });
