@@ -42,7 +42,7 @@ const RECOVERY: &[(&str, &[&str])] = &[
             "format/file_header",
             "format/footer",
             "format/head",
-            "format/mod",
+            "format",
             "format/name",
             "format/trailer",
         ],
