@@ -5,7 +5,7 @@ use std::{ffi::OsString, fmt::Write as _, io::Write as _, path::PathBuf, time::D
 use clap::Args;
 use klamm::{
     Config, Env, Klamm,
-    config::{ConfigError, Flag, Inputs, KEYS, variable_of},
+    config::{ConfigError, Flag, Inputs, KEYS, Source, variable_of},
 };
 use klamm_env::Disk;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -93,14 +93,16 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), Stop> {
 /// Runs a broker until a signal; `ready` is what it says when it is ready.
 pub(super) async fn broker(
     env: Env,
-    config: Config,
+    mut config: Config,
     ready: impl FnOnce(&Klamm, Duration) -> String,
 ) -> Result<(), Stop> {
     let began = env.clock.monotonic();
     log(&config);
-    match open_files(klamm_env::raise_open_files(), config.max_connections) {
-        Ok(said) => tracing::info!("{said}"),
-        Err(said) => tracing::warn!("{said}"),
+    if let Some(limit) = klamm_env::raise_open_files() {
+        tracing::info!("this process may have {limit} files open");
+        if let Some(warning) = fit_connections(&mut config, limit) {
+            tracing::warn!("{warning}");
+        }
     }
     let klamm = Klamm::start(config, env.clone()).await.map_err(Stop::failed)?;
     let (mut term, mut int) = signals()?;
@@ -131,16 +133,22 @@ pub(super) fn signals() -> Result<(Signal, Signal), Stop> {
 /// Open files beside connections, about: those of the shards' journals and segments.
 const FILES_BESIDE: u64 = 1000;
 
-/// What to say of the limit of open files; an error where connections may use it up.
-fn open_files(limit: Option<u64>, connections_max: usize) -> Result<String, String> {
-    match limit {
-        Some(limit) if limit < connections_max as u64 + FILES_BESIDE => Err(format!(
-            "this process may have {limit} files open, which max.connections ({connections_max}) and the journal may use \
-             up: raise the limit (ulimit -n, LimitNOFILE=) or lower max.connections"
-        )),
-        Some(limit) => Ok(format!("this process may have {limit} files open")),
-        None => Ok("this process may have any number of files open".to_owned()),
+/// Connections must leave files for the journal. The default gives way to the limit of open files; a number that somebody set
+/// stays, with a warning.
+fn fit_connections(config: &mut Config, limit: u64) -> Option<String> {
+    let room = usize::try_from(limit.saturating_sub(FILES_BESIDE).max(1)).unwrap_or(usize::MAX);
+    let connections_max = config.max_connections;
+    if connections_max <= room {
+        return None;
     }
+    if *config.sources.of("max.connections") == Source::Default {
+        config.max_connections = room;
+        return None;
+    }
+    Some(format!(
+        "this process may have {limit} files open, which max.connections ({connections_max}) and the journal may use up: \
+         raise the limit (ulimit -n, LimitNOFILE=) or lower max.connections"
+    ))
 }
 
 fn log(config: &Config) {
@@ -154,10 +162,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_that_connections_may_use_up_is_a_warning() {
-        assert!(open_files(None, 20_000).is_ok());
-        assert!(open_files(Some(1 << 20), 20_000).is_ok());
-        let said = open_files(Some(20_000), 20_000).unwrap_err();
-        assert!(said.contains("20000 files") && said.contains("max.connections"), "{said}");
+    fn connections_leave_files_for_the_journal() {
+        let fitted = |mut config: Config, limit| {
+            let warning = fit_connections(&mut config, limit);
+            (config.max_connections, warning)
+        };
+        assert_eq!(fitted(Config::default(), 1 << 20), (20_000, None));
+        assert_eq!(fitted(Config::default(), 20_000), (19_000, None));
+        assert_eq!(fitted(Config::default(), 100), (1, None));
+        let flag = Flag { flag: "-c", key: "max.connections".to_owned(), value: "20000".to_owned() };
+        let set = Config::load(&Inputs { flags: vec![flag], ..Inputs::default() }).unwrap();
+        let (connections, warning) = fitted(set, 20_000);
+        assert!(connections == 20_000 && warning.unwrap().contains("20000 files"));
     }
 }

@@ -122,7 +122,7 @@ keys! {
     min_insync_replicas: i32, "min.insync.replicas" = "1", Kind::Int { min: 1, max: INT_MAX };
     /// The largest request. A connection that announces a larger one is closed.
     socket_request_max_bytes: usize, "socket.request.max.bytes" = "104857600", Kind::Bytes { min: 1024, max: INT_MAX };
-    /// Connections in all. Further ones are closed at once.
+    /// Connections in all, by default at most what the limit of open files allows. Further ones are closed at once.
     max_connections: usize, "max.connections" = "20000", Kind::Int { min: 1, max: INT_MAX };
     /// Connections from one address. Further ones are closed at once.
     max_connections_per_ip: usize, "max.connections.per.ip" = "10000", Kind::Int { min: 1, max: INT_MAX };
