@@ -99,7 +99,7 @@ pub(super) async fn broker(
     let began = env.clock.monotonic();
     log(&config);
     if let Some(limit) = klamm_env::raise_open_files() {
-        tracing::info!("this process may have {limit} files open");
+        tracing::debug!("this process may have {limit} files open");
         if let Some(warning) = fit_connections(&mut config, limit) {
             tracing::warn!("{warning}");
         }
