@@ -11,7 +11,7 @@ const METRICS: i8 = 16;
 const GROUP: i8 = 32;
 
 /// Keys of brokers that both have, beside those that are asked in every version.
-const SHARED_KEYS: [&str; 26] = [
+const SHARED_KEYS: [&str; 23] = [
     "auto.create.topics.enable",
     "compression.gzip.level",
     "compression.lz4.level",
@@ -28,11 +28,8 @@ const SHARED_KEYS: [&str; 26] = [
     "log.message.timestamp.type",
     "log.retention.bytes",
     "log.retention.check.interval.ms",
-    "max.connections",
-    "max.connections.per.ip",
     "max.incremental.fetch.session.cache.slots",
     "message.max.bytes",
-    "min.insync.replicas",
     "offset.metadata.max.bytes",
     "offsets.retention.check.interval.ms",
     "offsets.retention.minutes",
