@@ -66,6 +66,18 @@ fn a_producer_goes_on_in_a_topic_that_was_made_again() {
 }
 
 #[test]
+fn a_producer_goes_on_that_outlived_its_cluster() {
+    let (_broker, mut raw) = pair();
+    let topic = unique("outlived");
+    raw.create(&topic, 1, &[]);
+    let (ours, epoch) = raw.producer();
+    // Ids that this cluster never gave out: the client had them before the data was wiped.
+    for (theirs, offset) in [(ours + 1_000_000, 0), (ours + 2_000_000, 1)] {
+        assert_eq!(raw.append(&topic, 0, batch_of(Some((theirs, epoch, 5)), &["x"])), offset);
+    }
+}
+
+#[test]
 fn many_partitions_in_one_request() {
     let (_broker, mut raw) = pair();
     let (topic, other) = (unique("many"), unique("many"));

@@ -149,6 +149,8 @@ impl Courier {
             if !delivered && !held.contains(&effect.topic) {
                 match self.deliver(&image, effect).await {
                     Ok(()) => delivered = true,
+                    // Said once; it is tried for as long as it takes.
+                    Err(_) if self.progress.borrow().failed.contains(&sequence) => {}
                     Err(error) => {
                         tracing::warn!(shard = %effect.shard, topic = %effect.topic, %error, "not delivered; trying again");
                     }
@@ -271,8 +273,10 @@ impl Broker {
                 Ok(reply) => reply,
                 Err(error) => {
                     // It may have taken effect all the same: that is seen when the shard has loaded again.
-                    let _ = broker.cluster.ready().await;
-                    broker.outbox.wake.notify_one();
+                    tokio::spawn(async move {
+                        let _ = broker.cluster.ready().await;
+                        broker.outbox.wake.notify_one();
+                    });
                     return Err(error);
                 }
             };

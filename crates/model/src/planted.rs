@@ -70,7 +70,10 @@ impl Bug {
     /// The bug of that name; the error says which there are.
     pub fn named(name: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().chain(Self::OBJECTS).find(|bug| format!("{bug:?}") == name);
-        found.ok_or_else(|| format!("no planted bug is called {name}; they are {:?}", Self::ALL))
+        let (broker, objects) = (Self::ALL, Self::OBJECTS);
+        found.ok_or_else(|| {
+            format!("no planted bug is called {name}; they are {broker:?}, and of objects {objects:?}")
+        })
     }
 }
 

@@ -4,6 +4,7 @@ mod competing;
 mod durability;
 mod entries;
 mod full;
+mod journal;
 mod lifecycle;
 mod merging;
 mod reading;

@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use klamm_cluster::Command as ClusterCommand;
 use klamm_model::{PartitionId, ShardId, Slot, StorageClass};
-use klamm_partition::{Command, Reply};
 use klamm_store::{
     AppendError, Entry, Head, Journal, ReadError, ShardStore, Tail, TrimError, Written, memory::MemoryStore,
 };
@@ -96,6 +95,4 @@ async fn topics_in_memory_begin_where_nothing_was() {
     let shard = &parts.shards[&parts.image.load().partition(PARTITION).unwrap().shard];
     assert_eq!(shard.view.get(PARTITION).unwrap().watermarks().log_start, reserved);
     assert!(parts.image.load().partition(PARTITION).unwrap().reserved_end > reserved);
-    let moved = Command::MoveLogStart { partition: PARTITION, to: None };
-    assert!(!matches!(shard.shard.ask(moved).await.unwrap(), Reply::Full));
 }

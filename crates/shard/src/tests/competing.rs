@@ -10,14 +10,10 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use klamm_model::Slot;
-use klamm_store::{
-    AppendError, Carrier, Entry, Head, Journal, ReadError, ShardStore, SnapshotError, Snapshots, Tail,
-    TrimError, Written, memory::MemoryStore,
-};
+use klamm_store::{Carrier, ShardStore, SnapshotError, Snapshots, memory::MemoryStore};
 use tokio::sync::{Notify, Semaphore};
 
-use super::{SHARD, eventually, serve};
+use super::{SHARD, eventually, journal::Gated, serve};
 
 /// One process's end of a store that several share.
 fn shared(store: &Arc<MemoryStore>) -> ShardStore {
@@ -66,34 +62,6 @@ impl Snapshots for Watched {
     }
 }
 
-/// A journal whose trims wait.
-struct SlowTrims {
-    inner: Arc<dyn Journal>,
-    may_trim: Semaphore,
-    asked: AtomicU32,
-}
-
-#[async_trait]
-impl Journal for SlowTrims {
-    async fn append(&self, entry: Entry, written: Written) -> Result<(), AppendError> {
-        self.inner.append(entry, written).await
-    }
-    async fn read(&self, from: Slot, bytes_max: usize) -> Result<Vec<Entry>, ReadError> {
-        self.inner.read(from, bytes_max).await
-    }
-    async fn tail(&self) -> Result<Tail, ReadError> {
-        self.inner.tail().await
-    }
-    async fn head(&self) -> Result<Option<Head>, ReadError> {
-        self.inner.head().await
-    }
-    async fn trim(&self, head: Head) -> Result<(), TrimError> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        self.may_trim.acquire().await.expect("never closed").forget();
-        self.inner.trim(head).await
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_store_that_does_not_answer_halts_nothing() {
     let memory = Arc::new(MemoryStore::default());
@@ -117,8 +85,7 @@ async fn a_checkpoint_that_is_replaced_while_it_is_loaded_is_no_damage() {
     let memory = Arc::new(MemoryStore::default());
     // The first owner makes a checkpoint the head, and a second one whose trim is still to come.
     let inner = shared(&memory).journal;
-    let slow =
-        Arc::new(SlowTrims { inner: Arc::clone(&inner), may_trim: Semaphore::new(1), asked: 0.into() });
+    let slow = Arc::new(Gated { trims: Semaphore::new(1), ..Gated::over(&inner) });
     let store = ShardStore { journal: Arc::clone(&slow) as _, ..shared(&memory) };
     let first = serve(&store, 1000, 0).await;
     first.create(2).await;
@@ -126,7 +93,7 @@ async fn a_checkpoint_that_is_replaced_while_it_is_loaded_is_no_damage() {
     eventually(async || {
         first.write(0, &"x".repeat(200)).await;
         written += 1;
-        slow.asked.load(Ordering::Relaxed) == 2
+        slow.trims_asked.load(Ordering::Relaxed) == 2
     })
     .await;
     let head = inner.head().await.unwrap().expect("the first");
@@ -136,7 +103,7 @@ async fn a_checkpoint_that_is_replaced_while_it_is_loaded_is_no_damage() {
     let loading = tokio::spawn(async move { serve(&store, 1000, 0).await });
     snapshots.asked.notified().await;
     // Meanwhile the first, which does not know better, trims, and sweeps what the old head needs.
-    slow.may_trim.add_permits(100);
+    slow.trims.add_permits(100);
     eventually(async || inner.head().await.unwrap().as_ref() != Some(&head)).await;
     tokio::time::sleep(Duration::from_millis(10)).await;
     snapshots.may_read.add_permits(1000);

@@ -2,59 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use klamm_env::Env;
 use klamm_model::{Epoch, Slot};
 use klamm_partition::Command;
-use klamm_store::{
-    AppendError, Claim, Entry, EntryKind, Head, Journal, Nonce, ReadError, ShardStore, Tail, TrimError,
-    Written, acquire,
-};
-use parking_lot::Mutex;
+use klamm_store::{Claim, Journal, Nonce, ReadError, ShardStore, acquire};
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::{SHARD, TOPIC, config, memory, produce, serve};
+use super::{SHARD, TOPIC, config, journal::Gated, memory, produce, serve};
 use crate::{Ack, Image, Shard, ShardError, ShardState, tests::batch};
 
-/// A journal that writes at once, but says that records are durable only when it is permitted to. Reading can fail.
-struct Gated {
-    inner: Arc<dyn Journal>,
-    permits: Semaphore,
-    /// What reading says, if it fails.
-    unreadable: Mutex<Option<ReadError>>,
-}
-
-#[async_trait]
-impl Journal for Gated {
-    async fn append(&self, entry: Entry, written: Written) -> Result<(), AppendError> {
-        let gated = entry.header.kind == EntryKind::Records;
-        self.inner.append(entry, written).await?;
-        if gated {
-            self.permits.acquire().await.expect("never closed").forget();
-        }
-        Ok(())
-    }
-    async fn read(&self, from: Slot, bytes_max: usize) -> Result<Vec<Entry>, ReadError> {
-        if let Some(error) = self.unreadable.lock().clone() {
-            return Err(error);
-        }
-        self.inner.read(from, bytes_max).await
-    }
-    async fn tail(&self) -> Result<Tail, ReadError> {
-        self.inner.tail().await
-    }
-    async fn head(&self) -> Result<Option<Head>, ReadError> {
-        self.inner.head().await
-    }
-    async fn trim(&self, head: Head) -> Result<(), TrimError> {
-        self.inner.trim(head).await
-    }
-}
-
+/// A store that says of one entry that it is durable; of others when it is permitted to.
 fn gated() -> (ShardStore, Arc<Gated>) {
     let store = memory();
-    let (permits, unreadable) = (Semaphore::new(1), Mutex::new(None));
-    let gate = Arc::new(Gated { inner: Arc::clone(&store.journal), permits, unreadable });
+    let gate = Arc::new(Gated { appends: Semaphore::new(1), ..Gated::over(&store.journal) });
     (ShardStore { journal: Arc::clone(&gate) as Arc<dyn Journal>, ..store }, gate)
 }
 
@@ -76,7 +36,7 @@ async fn nothing_is_told_or_shown_before_it_is_durable() {
     tokio::pin!(duplicate, refused);
     assert!(timeout(SOON, &mut duplicate).await.is_err());
     assert!(timeout(SOON, &mut refused).await.is_err());
-    gate.permits.add_permits(1);
+    gate.appends.add_permits(1);
     assert_eq!(first.await.unwrap().unwrap().base_offset, 0);
     assert_eq!(duplicate.await.unwrap().unwrap().base_offset, 0);
     assert!(refused.await.unwrap().is_err());
@@ -104,7 +64,7 @@ async fn appends_are_pipelined() {
     let all = futures_util::future::join_all(sends);
     tokio::pin!(all);
     assert!(timeout(SOON, &mut all).await.is_err());
-    gate.permits.add_permits(100);
+    gate.appends.add_permits(100);
     let offsets: Vec<_> = all.await.into_iter().map(|sent| sent.unwrap().unwrap().base_offset).collect();
     assert_eq!(offsets, (0..10).collect::<Vec<_>>());
 }
@@ -164,7 +124,7 @@ async fn an_image_keeps_what_it_has_while_its_shard_loads_again() {
     tokio::time::sleep(SOON).await;
     assert_eq!(partitions(), 1, "it loads, and readers see what was durable");
     *gate.unreadable.lock() = None;
-    gate.permits.add_permits(100);
+    gate.appends.add_permits(100);
     super::eventually(async || shard.ask(create(2)).await.is_ok()).await;
     assert_eq!(partitions(), 2);
 }

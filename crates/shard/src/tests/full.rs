@@ -1,15 +1,13 @@
 //! A full disk: what takes space is refused, and nothing else is.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
-use klamm_model::Slot;
 use klamm_partition::{Command, ProduceError, Reply, SequenceError};
-use klamm_store::{AppendError, Entry, Head, Journal, ReadError, ShardStore, Tail, TrimError, Written};
+use klamm_store::{Journal, ShardStore};
 
-use super::{Served, TOPIC, batch, eventually, memory, merging::Grudging, partition, produce, serve};
+use super::{
+    Served, TOPIC, batch, eventually, journal::Gated, memory, merging::Grudging, partition, produce, serve,
+};
 use crate::{Ack, ShardState};
 
 /// A store with so many bytes of room.
@@ -141,48 +139,17 @@ async fn what_is_owed_leaves_the_last_of_the_reserve_alone() {
     assert!(matches!(served.shard.ask(create(0..21)).await, Ok(Reply::Done)));
 }
 
-/// A journal whose head can't be written for a while.
-struct NoHead {
-    inner: Arc<dyn Journal>,
-    refusals_left: AtomicU32,
-}
-
-#[async_trait::async_trait]
-impl Journal for NoHead {
-    async fn append(&self, entry: Entry, written: Written) -> Result<(), AppendError> {
-        self.inner.append(entry, written).await
-    }
-    async fn read(&self, from: Slot, bytes_max: usize) -> Result<Vec<Entry>, ReadError> {
-        self.inner.read(from, bytes_max).await
-    }
-    async fn tail(&self) -> Result<Tail, ReadError> {
-        self.inner.tail().await
-    }
-    async fn head(&self) -> Result<Option<Head>, ReadError> {
-        self.inner.head().await
-    }
-    async fn trim(&self, head: Head) -> Result<(), TrimError> {
-        let left =
-            self.refusals_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        match left {
-            Ok(_) => Err(TrimError("no space".to_owned())),
-            Err(_) => self.inner.trim(head).await,
-        }
-    }
-}
-
 /// A store whose head can't be written so often, with a file that is sealed; the head is to move without another.
-async fn sealed_without_head(refusals: u32) -> (ShardStore, Arc<NoHead>, Served) {
+async fn sealed_without_head(refusals: u32) -> (ShardStore, Arc<Gated>, Served) {
     let memory = memory();
-    let inner = Arc::clone(&memory.journal);
-    let journal = Arc::new(NoHead { inner, refusals_left: refusals.into() });
+    let journal = Arc::new(Gated { trim_refusals: refusals.into(), ..Gated::over(&memory.journal) });
     let store = ShardStore { journal: Arc::clone(&journal) as Arc<dyn Journal>, ..memory };
     let served = serve(&store, 4000, 0).await;
     served.create(1).await;
     for _ in 0..10 {
         served.write(0, &"x".repeat(500)).await;
     }
-    eventually(async || journal.refusals_left.load(Ordering::Relaxed) < refusals).await;
+    eventually(async || journal.trim_refusals.load(Ordering::Relaxed) < refusals).await;
     (store, journal, served)
 }
 
@@ -194,7 +161,7 @@ async fn head_moves(store: &ShardStore) {
 async fn a_head_that_had_no_space_is_written_later() {
     let (store, journal, served) = sealed_without_head(1).await;
     head_moves(&store).await;
-    assert_eq!(journal.refusals_left.load(Ordering::Relaxed), 0);
+    assert_eq!(journal.trim_refusals.load(Ordering::Relaxed), 0);
     assert_eq!(served.values(0, 0).await.len(), 10);
 }
 
@@ -203,7 +170,7 @@ async fn a_head_that_had_no_space_is_written_after_a_restart() {
     let (store, journal, served) = sealed_without_head(u32::MAX).await;
     served.shard.stop().await;
     assert!(store.journal.head().await.unwrap().is_none());
-    journal.refusals_left.store(0, Ordering::Relaxed);
+    journal.trim_refusals.store(0, Ordering::Relaxed);
     let served = serve(&store, 1 << 30, 0).await;
     head_moves(&store).await;
     assert_eq!(served.values(0, 0).await.len(), 10);
