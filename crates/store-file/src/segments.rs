@@ -98,6 +98,8 @@ impl Segments for FileStore {
     }
 
     async fn list(&self) -> Result<Vec<SegmentInfo>, SegmentError> {
+        // A merge that is being completed has the turn until the catalog knows of it, whether or not anybody waits for it.
+        let _turn = self.merge_turn.lock().await;
         let segments = self.shared.catalog.lock().segments();
         let reads: Vec<_> = segments.into_iter().map(|(id, trailer)| self.info(id, trailer)).collect();
         let infos: Vec<Option<SegmentInfo>> =

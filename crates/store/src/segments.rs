@@ -150,7 +150,8 @@ pub trait Segments: Send + Sync + 'static {
         slots: Range<Slot>,
         batches: Vec<(PartitionId, BatchAt)>,
     ) -> Result<SegmentInfo, SegmentError>;
-    /// All segments, sorted by id, without those that a merge replaced: no two have a slot in common.
+    /// All segments, sorted by id, without those that a merge replaced: no two have a slot in common. They are so until
+    /// the next merge or deletion is asked for: one whose caller did not wait for its end is done, or never will be.
     async fn list(&self) -> Result<Vec<SegmentInfo>, SegmentError>;
     /// The batches of an extent, sorted by offset, each at a `Place::Segment`.
     async fn index(&self, id: SegmentId, extent: &Extent) -> Result<Vec<BatchAt>, SegmentError>;

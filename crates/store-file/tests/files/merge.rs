@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -17,6 +18,7 @@ use klamm_model::{PartitionId, Slot, TopicId};
 use klamm_store::{BatchAt, Merge, Place, SegmentError, SegmentId, SegmentInfo, Segments, flatten};
 use klamm_store_file::{FileStore, Opened};
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 use crate::{
     faults::start,
@@ -27,6 +29,9 @@ use crate::{
 struct Mortal {
     changes_left: AtomicU64,
     full: AtomicBool,
+    /// A file takes a permit before it gets another name.
+    renames: Semaphore,
+    renames_asked: AtomicU64,
     /// Files with writes that were not synced.
     unsynced: Mutex<Vec<PathBuf>>,
 }
@@ -62,6 +67,8 @@ impl Disk for MortalDisk {
     async fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.0.change()?;
         assert!(!self.0.unsynced.lock().iter().any(|path| path == from), "named before it is durable");
+        self.0.renames_asked.fetch_add(1, Ordering::Relaxed);
+        self.0.renames.acquire().await.expect("never closed").forget();
         OsDisk::default().rename(from, to).await
     }
     async fn remove(&self, path: &Path) -> io::Result<()> {
@@ -179,11 +186,16 @@ async fn check(store: &FileStore) {
 }
 
 async fn open(temp: &Temp, changes: u64) -> (Opened, Arc<Mortal>) {
-    let mortal = Mortal { changes_left: u64::MAX.into(), full: false.into(), unsynced: Mutex::default() };
-    let mortal = Arc::new(mortal);
+    let mortal = Arc::new(Mortal {
+        changes_left: u64::MAX.into(),
+        full: false.into(),
+        renames: Semaphore::new(Semaphore::MAX_PERMITS / 2),
+        renames_asked: 0.into(),
+        unsynced: Mutex::default(),
+    });
     let disk = Arc::new(MortalDisk(Arc::clone(&mortal)));
     let opened = FileStore::open(disk, temp.path(), SHARD, small(), Arc::new(drop)).await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(5)).await; // the next journal file is made
+    tokio::time::sleep(Duration::from_millis(5)).await; // the next journal file is made
     mortal.changes_left.store(changes, Ordering::Relaxed);
     (opened, mortal)
 }
@@ -279,7 +291,7 @@ async fn a_merge_whose_future_is_dropped_leaves_nothing_wrong() {
             if start(&mut merging).await.is_some() {
                 break;
             }
-            tokio::time::sleep(std::time::Duration::from_micros(200)).await;
+            tokio::time::sleep(Duration::from_micros(200)).await;
         }
         drop(merging);
         opened.files.close().await;
@@ -290,6 +302,38 @@ async fn a_merge_whose_future_is_dropped_leaves_nothing_wrong() {
         assert_eq!(Segments::list(&*opened.files).await.unwrap(), current, "{polls} polls");
         opened.files.close().await;
     }
+}
+
+#[tokio::test]
+async fn what_is_listed_stays_though_a_merge_was_dropped_at_its_end() {
+    let temp = Temp::fast();
+    let infos = filled(&temp).await;
+    let (opened, mortal) = open(&temp, u64::MAX).await;
+    let permits = mortal.renames.forget_permits(usize::MAX);
+    let request = merge(&infos);
+    let mut merging = Box::pin(opened.files.merge(&request));
+    let renames = mortal.renames_asked.load(Ordering::Relaxed);
+    while mortal.renames_asked.load(Ordering::Relaxed) == renames {
+        assert!(start(&mut merging).await.is_none(), "it waits for its name");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    drop(merging);
+    // Who begins anew lists, and deletes what is replaced.
+    let mut listing = Box::pin(Segments::list(&*opened.files));
+    let early = tokio::time::timeout(Duration::from_millis(50), &mut listing).await.ok();
+    mortal.renames.add_permits(permits);
+    let listed = match early {
+        Some(listed) => listed,
+        None => listing.await,
+    }
+    .unwrap();
+    let replaced = opened.files.replaced();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(names(&temp).contains(&"00000000000000000000-1.seg".to_owned()), "{:?}", names(&temp));
+    assert_eq!(opened.files.replaced(), replaced);
+    assert_eq!(Segments::list(&*opened.files).await.unwrap(), listed);
+    assert!(replaced.iter().all(|id| listed.iter().all(|info| info.id != *id)), "what is listed stays");
+    opened.files.close().await;
 }
 
 #[tokio::test]
