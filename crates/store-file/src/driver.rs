@@ -52,7 +52,7 @@ impl Driver for FileStore {
         match self.entry(first, found.position, u64::from(found.bytes), end).await {
             Ok(bytes) => Ok(Some(vec![bytes])),
             Err(Missing::Gone) => Ok(None),
-            Err(Missing::Io(what)) => Err(DriverError(what)),
+            Err(Missing::Scarce(what) | Missing::Io(what)) => Err(DriverError(what)),
         }
     }
 

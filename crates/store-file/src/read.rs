@@ -19,7 +19,7 @@ use quick_cache::{
     sync::{Cache, DefaultLifecycle},
 };
 
-use crate::{FileStore, Options, format::footer};
+use crate::{FileStore, Options, error::is_scarce, format::footer};
 
 /// Entries are read in chunks of this size.
 const AHEAD_BYTES: u64 = 1 << 20;
@@ -60,6 +60,8 @@ struct Ahead {
 /// Why a file could not be had.
 pub(crate) enum Missing {
     Gone,
+    /// For now: there was nothing to open it with.
+    Scarce(String),
     Io(String),
 }
 
@@ -132,10 +134,12 @@ impl FileStore {
             return Ok(handle);
         }
         let path = self.shared.segment_path(id);
+        let what = |error: &io::Error| format!("cannot open {}: {error}", path.display());
         let file =
             self.shared.disk.open(&path, OpenMode::Read).await.map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => Missing::Gone,
-                _ => Missing::Io(format!("cannot open {}: {error}", path.display())),
+                _ if is_scarce(&error) => Missing::Scarce(what(&error)),
+                _ => Missing::Io(what(&error)),
             })?;
         self.reader.keep(id, Arc::clone(&file));
         if !self.shared.catalog.lock().has(id) {
@@ -281,6 +285,6 @@ impl FileStore {
 pub(crate) fn segment_error(id: SegmentId, missing: Missing) -> SegmentError {
     match missing {
         Missing::Gone => SegmentError::Gone(id),
-        Missing::Io(what) => SegmentError::Io(what),
+        Missing::Scarce(what) | Missing::Io(what) => SegmentError::Io(what),
     }
 }

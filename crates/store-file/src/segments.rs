@@ -20,7 +20,7 @@ use crate::{
         footer::{decode_block, decode_directory, encode_blocks, encode_directory},
         trailer::Trailer,
     },
-    read::segment_error,
+    read::Missing,
 };
 
 /// How much of an index is written before others may run.
@@ -197,22 +197,24 @@ impl FileStore {
         Ok(())
     }
 
-    /// A segment's directory; None if it is deleted meanwhile.
+    /// A segment's directory; None if it is deleted meanwhile. A disk that can't read it won't read it later: that is damage,
+    /// which is told, where trying again would go on for ever.
     pub(crate) async fn info(
         &self,
         id: SegmentId,
         trailer: Trailer,
     ) -> Result<Option<SegmentInfo>, SegmentError> {
-        let file = match self.handle(id).await.map_err(|missing| segment_error(id, missing)) {
-            Err(SegmentError::Gone(_)) => return Ok(None),
-            other => other?,
+        let damaged = |what| SegmentError::Damaged { id, what };
+        let file = match self.handle(id).await {
+            Ok(file) => file,
+            Err(Missing::Gone) => return Ok(None),
+            Err(Missing::Scarce(what)) => return Err(SegmentError::Io(what)),
+            Err(Missing::Io(what)) => return Err(damaged(what)),
         };
         let read = file.read_at(trailer.directory_at, trailer.directory_bytes as usize).await;
-        let bytes = read.map_err(|error| {
-            SegmentError::Io(format!("cannot read {}: {error}", self.shared.segment_path(id).display()))
-        })?;
-        let extents = decode_directory(&bytes)
-            .map_err(|error| SegmentError::Damaged { id, what: error.text("its directory", 1) })?;
+        let path = self.shared.segment_path(id);
+        let bytes = read.map_err(|error| damaged(format!("cannot read {}: {error}", path.display())))?;
+        let extents = decode_directory(&bytes).map_err(|error| damaged(error.text("its directory", 1)))?;
         let bytes = trailer.file_bytes();
         Ok(Some(SegmentInfo { id, slots: trailer.slots, bytes, extents }))
     }

@@ -1,5 +1,7 @@
 //! Snapshot chunks: a file each. One is written at a time, which also bounds what the background takes of the disk.
 
+use std::io;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use klamm_store::{SnapshotError, Snapshots};
@@ -27,9 +29,16 @@ impl Snapshots for FileStore {
     async fn get(&self, name: &str) -> Result<Bytes, SnapshotError> {
         let path = self.chunk_path(name)?;
         let file = self.shared.disk.read(&path).await;
-        // A disk that can't read a file won't read it later.
         let damaged = |what| SnapshotError::Damaged { name: name.to_owned(), what };
-        let file = Bytes::from(file.map_err(|error| damaged(format!("{}: {error}", path.display())))?);
+        let file = Bytes::from(file.map_err(|error| {
+            let what = format!("cannot read {}: {error}", path.display());
+            match error.kind() {
+                io::ErrorKind::NotFound => SnapshotError::Missing(name.to_owned()),
+                _ if is_scarce(&error) => failed(name, what),
+                // A disk that can't read a file won't read it later.
+                _ => damaged(what),
+            }
+        })?);
         let bytes = chunk::decode(&file)
             .map_err(|error| damaged(error.text(&path.display().to_string(), chunk::VERSION)))?;
         Ok(file.slice(CHUNK_AT..CHUNK_AT + bytes))

@@ -23,7 +23,7 @@ use klamm_store_file::{FileStore, Opened};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use crate::temp::{SHARD, Temp, entry, key, keys, put, small};
+use crate::temp::{SHARD, Temp, entry, key, keys, no_fatal, put, small};
 
 #[derive(Default)]
 pub(crate) struct Faults {
@@ -39,11 +39,22 @@ pub(crate) struct Faults {
     pub(crate) write_full_after: AtomicU64,
     /// The next rename has its effect, and then fails with this number of Linux's.
     pub(crate) rename_error: AtomicI32,
+    /// Opening a file for reading fails with this number of Linux's; so do reads of open files with the next.
+    pub(crate) open_error: AtomicI32,
+    pub(crate) read_error: AtomicI32,
     /// Syncs wait for permits.
     held: Mutex<Option<Arc<Semaphore>>>,
     syncs: AtomicU64,
     /// Files without a name that were made ready, the first one too.
     spares: AtomicU64,
+}
+
+/// What the field says.
+fn fail(number: &AtomicI32) -> io::Result<()> {
+    match number.load(Ordering::Relaxed) {
+        0 => Ok(()),
+        number => Err(io::Error::from_raw_os_error(number)),
+    }
 }
 
 struct FaultyDisk(OsDisk, Arc<Faults>);
@@ -58,6 +69,7 @@ impl Disk for FaultyDisk {
         self.0.list(folder).await
     }
     async fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fail(&self.1.open_error)?;
         self.0.read(path).await
     }
     async fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -74,6 +86,9 @@ impl Disk for FaultyDisk {
         self.0.remove(path).await
     }
     async fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        if mode == OpenMode::Read {
+            fail(&self.1.open_error)?;
+        }
         // A write that stops in the middle needs the page cache.
         let appends = mode == OpenMode::Append;
         let file = self.0.open(path, if appends { OpenMode::Write } else { mode }).await?;
@@ -102,6 +117,7 @@ impl File for FaultyFile {
         self.0.write_at(position, slices)
     }
     async fn read_at(&self, position: u64, bytes: usize) -> io::Result<Bytes> {
+        fail(&self.1.read_error)?;
         self.0.read_at(position, bytes).await
     }
     async fn sync_data(&self) -> io::Result<()> {
@@ -136,6 +152,14 @@ impl File for FaultyFile {
 }
 
 pub(crate) type Messages = Arc<Mutex<Vec<String>>>;
+
+/// Opens what is there.
+pub(crate) async fn open_again(temp: &Temp) -> (Opened, Arc<Faults>) {
+    let faults = Arc::new(Faults::default());
+    let disk = Arc::new(FaultyDisk(OsDisk::default(), Arc::clone(&faults)));
+    let opened = FileStore::open(disk, temp.path(), SHARD, small(), no_fatal()).await.unwrap();
+    (opened, faults)
+}
 
 pub(crate) async fn open(temp: &Temp) -> (Opened, Arc<Faults>, Messages) {
     let (faults, messages) = (Arc::new(Faults::default()), Messages::default());

@@ -6,11 +6,11 @@ use std::{
 };
 
 use klamm_model::Slot;
-use klamm_store::{PutError, SegmentError, Segments};
+use klamm_store::{PutError, SegmentError, SegmentId, Segments, SnapshotError, Snapshots};
 use tokio::sync::Semaphore;
 
 use crate::{
-    faults::{open, spare, start},
+    faults::{open, open_again, spare, start},
     temp::{Temp, entry, get, key, keys, put},
 };
 
@@ -51,6 +51,54 @@ async fn a_new_file_whose_header_has_no_space_ends_everything() {
     for bytes in [1, 32, 100] {
         first_write_fails(|faults| faults.write_full_after.store(bytes, Ordering::Relaxed)).await;
     }
+}
+
+/// Linux's numbers.
+const EIO: i32 = 5;
+const EMFILE: i32 = 24;
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_read_is_damage() {
+    let temp = Temp::new();
+    let (opened, ..) = open(&temp).await;
+    opened.files.roll(Slot(1)).await.unwrap();
+    let info = opened.files.seal(Slot(0)..Slot(1), Vec::new()).await.unwrap();
+    opened.files.close().await;
+    let (opened, faults) = open_again(&temp).await;
+    faults.open_error.store(EMFILE, Ordering::Relaxed);
+    let scarce = Segments::list(&*opened.files).await;
+    assert!(matches!(&scarce, Err(SegmentError::Io(what)) if what.contains(".log")), "{scarce:?}");
+    let is_damage = async || {
+        let list = Segments::list(&*opened.files).await;
+        let named = |id: &SegmentId, what: &String| *id == info.id && what.contains(".log");
+        assert!(matches!(&list, Err(SegmentError::Damaged { id, what }) if named(id, what)), "{list:?}");
+    };
+    faults.open_error.store(EIO, Ordering::Relaxed);
+    is_damage().await;
+    faults.open_error.store(0, Ordering::Relaxed);
+    faults.read_error.store(EIO, Ordering::Relaxed);
+    is_damage().await;
+    faults.read_error.store(0, Ordering::Relaxed);
+    assert_eq!(Segments::list(&*opened.files).await.unwrap(), [info]);
+    opened.files.close().await;
+}
+
+#[tokio::test]
+async fn a_snapshot_that_cannot_be_opened_now_is_neither_damaged_nor_missing() {
+    let temp = Temp::new();
+    let (opened, faults, _) = open(&temp).await;
+    let store: &dyn Snapshots = &*opened.files;
+    store.put("chunk", "bytes".into()).await.unwrap();
+    faults.open_error.store(EMFILE, Ordering::Relaxed);
+    let scarce = store.get("chunk").await;
+    assert!(matches!(&scarce, Err(SnapshotError::Io { name, .. }) if name == "chunk"), "{scarce:?}");
+    faults.open_error.store(EIO, Ordering::Relaxed);
+    let damaged = store.get("chunk").await;
+    assert!(matches!(&damaged, Err(SnapshotError::Damaged { name, .. }) if name == "chunk"), "{damaged:?}");
+    faults.open_error.store(0, Ordering::Relaxed);
+    assert_eq!(store.get("chunk").await.unwrap(), "bytes");
+    assert_eq!(store.get("other").await, Err(SnapshotError::Missing("other".to_owned())));
+    opened.files.close().await;
 }
 
 /// Slot 1 was refused, and the roll behind it too: the next entry at slot 1 lies in the file before the roll's.
