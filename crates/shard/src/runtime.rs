@@ -50,6 +50,8 @@ const PINNED_MAX: usize = 2;
 const RECORD_BYTES_MAX: usize = PAYLOAD_BYTES_MAX - ENTRY_BYTES;
 /// How long a failed background step or a failed load waits before it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// Each load that fails costs an entry and a scan: the next waits twice as long, but what heals serves within a minute.
+const LOAD_RETRY_MAX: Duration = Duration::from_secs(30);
 
 /// A shard's settings.
 #[derive(Debug, Clone)]
@@ -107,6 +109,7 @@ async fn run<M: Machine, V: View<M>>(
     mut view: V,
 ) {
     let shard = context.config.shard;
+    let mut pause = RETRY;
     loop {
         let claim = Claim {
             shard,
@@ -120,9 +123,11 @@ async fn run<M: Machine, V: View<M>>(
             Err(error) if error.is_transient() => {
                 tracing::warn!(%shard, %error, "the shard could not be loaded; trying again");
                 tokio::select! { biased;
-                    () = stop_asked(&mut context.stopping) => break,
-                    () = tokio::time::sleep(RETRY) => continue,
+                    () = unwanted(&mut context.stopping) => break,
+                    () = tokio::time::sleep(pause) => {}
                 }
+                pause = LOAD_RETRY_MAX.min(pause * 2);
+                continue;
             }
             Err(error) => {
                 tracing::error!(%shard, %error, "the shard is halted and serves nothing");
@@ -131,6 +136,7 @@ async fn run<M: Machine, V: View<M>>(
                 return;
             }
         };
+        pause = RETRY;
         context.durable.store(loaded.ownership.next.slot.0, Ordering::Release);
         context.tell.send_replace(ShardState::Serving(loaded.ownership.epoch));
         let exit =
@@ -145,6 +151,11 @@ async fn run<M: Machine, V: View<M>>(
         }
     }
     context.tell.send_replace(ShardState::Stopped);
+}
+
+/// Waits until a stop is asked for, or there are no handles any more.
+async fn unwanted(stopping: &mut watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stop| *stop).await;
 }
 
 async fn stop_asked(stopping: &mut watch::Receiver<bool>) {

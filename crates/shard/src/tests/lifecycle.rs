@@ -1,9 +1,13 @@
 //! Restarts, checkpoints, deletions.
 
-use klamm_partition::{Command, ProduceError, SequenceError};
+use std::{sync::Arc, time::Duration};
 
-use super::{TOPIC, eventually, memory, partition, serve};
-use crate::tests::batch;
+use klamm_env::Env;
+use klamm_partition::{Command, ProduceError, SequenceError};
+use klamm_store::{ReadError, ShardStore};
+
+use super::{TOPIC, config, eventually, journal::Gated, memory, partition, serve};
+use crate::{Partitions, Shard, tests::batch};
 
 #[tokio::test]
 async fn a_restart_finds_everything_again() {
@@ -117,6 +121,37 @@ async fn a_crash_between_sealing_and_its_checkpoint_costs_nothing() {
     })
     .await;
     assert_eq!(served.values(0, 0).await[..60], [&want[..], &want[..]].concat());
+}
+
+/// A shard that fails to load, until its journal can be read.
+fn unloadable() -> (Shard<klamm_partition::Partitions>, Arc<Gated>) {
+    let store = memory();
+    let journal = Arc::new(Gated::over(&store.journal));
+    *journal.unreadable.lock() = Some(ReadError::Io("no answer".to_owned()));
+    let (_, view) = Partitions::new(Arc::clone(&store.segments), 0);
+    let store = ShardStore { journal: Arc::clone(&journal) as _, ..store };
+    (Shard::start(Env::os(), store, config(1 << 30), view), journal)
+}
+
+#[tokio::test(start_paused = true)]
+async fn loads_that_fail_become_rare_and_the_shard_serves_within_a_minute() {
+    let (shard, journal) = unloadable();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    *journal.unreadable.lock() = None;
+    let epoch = tokio::time::timeout(Duration::from_secs(60), shard.ready()).await.expect("soon").unwrap();
+    assert!((10..40).contains(&epoch.0), "an epoch each try: {epoch:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_nobody_has_a_handle_of_loads_no_more() {
+    let (shard, gated) = unloadable();
+    let journal = Arc::downgrade(&gated);
+    drop(gated);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(journal.upgrade().is_some(), "it tries again");
+    drop(shard);
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert!(journal.upgrade().is_none(), "its store is let go");
 }
 
 #[tokio::test]
