@@ -420,6 +420,7 @@ fn writer(first: Slot, (file, appender): (Arc<dyn File>, Arc<dyn File>), end: u6
         torn: false,
         spare: None,
         queue: Default::default(),
+        refused: None,
         written: 0,
         synced: 0,
         staged: Default::default(),

@@ -47,6 +47,9 @@ pub(crate) struct Writer {
     /// The file after the active one.
     pub(crate) spare: Option<Spare>,
     pub(crate) queue: VecDeque<Waiting>,
+    /// The lowest slot whose put was refused, until it is put again, or one below it. Whoever put it may not know yet, and ask
+    /// for a roll that counts on it.
+    pub(crate) refused: Option<Slot>,
     /// Counts what was staged; what is synced up to a count is durable.
     pub(crate) written: u64,
     pub(crate) synced: u64,
@@ -168,6 +171,11 @@ impl Writer {
     fn refuse_queue(&mut self, why: &str) {
         self.queue.drain(..).for_each(|waiting| waiting.refuse(why));
     }
+
+    /// Puts were refused, or taken back.
+    fn note_refused(&mut self, slots: impl Iterator<Item = Slot>) {
+        self.refused = self.refused.into_iter().chain(slots).min();
+    }
 }
 
 impl Waiting {
@@ -237,6 +245,10 @@ impl Shared {
                     let answer = if at == writer.first { Ok(()) } else { Err(SegmentError::Io(what())) };
                     let _ = done.send(answer);
                 }
+                Some(Waiting::Roll { at, done }) if writer.refused.is_some_and(|slot| slot < at) => {
+                    let what = "an entry before the next file was refused, and is not there yet".to_owned();
+                    let _ = done.send(Err(SegmentError::Io(what)));
+                }
                 Some(roll @ Waiting::Roll { .. }) if writer.torn => {
                     writer.queue.push_front(roll);
                     return Need::Space(0);
@@ -260,8 +272,9 @@ impl Shared {
         let mut writer = self.writer.lock();
         match writer.queue.pop_front() {
             Some(Waiting::Roll { done, .. }) => drop(done.send(Err(SegmentError::Full(why.to_owned())))),
-            Some(put @ Waiting::Put(_)) => {
-                put.refuse(why);
+            Some(Waiting::Put(put)) => {
+                writer.note_refused(std::iter::once(put.key.slot));
+                Waiting::Put(put).refuse(why);
                 writer.refuse_queue(why);
             }
             None => {}
@@ -283,6 +296,7 @@ impl Shared {
         if u64::from(put.bytes) > writer.space_left() {
             return Some(put);
         }
+        writer.refused = writer.refused.filter(|slot| *slot < put.key.slot);
         let position = writer.end;
         writer.end += u64::from(put.bytes);
         assert!(
@@ -321,12 +335,13 @@ impl Shared {
         let mut keys: Vec<_> =
             std::iter::once(failed).chain(&later).flat_map(|staged| staged.keys.iter().copied()).collect();
         keys.sort_unstable();
-        self.catalog
-            .lock()
-            .get_mut(writer.first)
-            .expect("the active file is in the catalog")
-            .keys
-            .forget(&keys);
+        writer.note_refused(keys.iter().map(|key| key.slot));
+        {
+            let mut catalog = self.catalog.lock();
+            let file = catalog.get_mut(writer.first).expect("the active file is in the catalog");
+            file.keys.forget(&keys);
+            file.end = failed.position; // a sync may have failed after the write
+        }
         for waiter in writer.waiters.drain(..) {
             let _ = waiter.done.send(Err(PutError::Refused(why.clone())));
         }

@@ -173,6 +173,47 @@ async fn a_roll_behind_a_write_that_broke_off_is_refused_with_it() {
     opened.files.close().await;
 }
 
+/// Its answer is on its way to whoever asks for the roll.
+#[tokio::test]
+async fn a_roll_right_after_a_write_that_broke_off_is_refused() {
+    let temp = Temp::new();
+    let (opened, faults, messages) = open(&temp).await;
+    let store = &opened.files;
+    spare(&faults).await;
+    faults.write_full_after.store(50, Ordering::Relaxed);
+    let refused = put(store, &entry(1, 1, &[1; 300])).await;
+    assert!(matches!(refused, Err(PutError::Refused(_))), "{refused:?}");
+    let roll = store.roll(Slot(4)).await;
+    assert!(matches!(roll, Err(SegmentError::Io(_))), "{roll:?}");
+    nothing_is_misfiled(store, &temp, 0).await;
+    assert!(messages.lock().is_empty(), "nothing of it is fatal");
+    opened.files.close().await;
+}
+
+#[tokio::test]
+async fn a_roll_right_after_a_put_that_found_no_space_is_refused_though_there_is_space_again() {
+    let temp = Temp::new();
+    let (opened, faults, messages) = open(&temp).await;
+    let store = &opened.files;
+    spare(&faults).await;
+    faults.refusals.store(3, Ordering::Relaxed);
+    let refused = put(store, &entry(1, 1, &[1; 100_000])).await;
+    assert!(matches!(refused, Err(PutError::Refused(_))), "{refused:?}");
+    let rolls = async {
+        loop {
+            match store.roll(Slot(2)).await {
+                Err(SegmentError::Full(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
+                roll => return roll,
+            }
+        }
+    };
+    let roll = tokio::time::timeout(Duration::from_secs(20), rolls).await.expect("there is space again");
+    assert!(matches!(roll, Err(SegmentError::Io(_))), "{roll:?}");
+    nothing_is_misfiled(store, &temp, 0).await;
+    assert!(messages.lock().is_empty(), "nothing of it is fatal");
+    opened.files.close().await;
+}
+
 #[tokio::test]
 async fn entries_are_taken_back_while_the_file_grows() {
     let temp = Temp::new();
