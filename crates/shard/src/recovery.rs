@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use klamm_machine::{At, Machine, PayloadReader, Record};
+use klamm_machine::{At, Corrupt, Machine, PayloadReader, Record};
 use klamm_model::{Bug, Slot, planted};
 use klamm_store::{
     AcquireError, Claim, Entry, EntryKind, Ownership, SegmentError, ShardStore, SnapshotError, acquire,
@@ -41,7 +41,7 @@ pub(crate) enum RecoverError {
     #[error(transparent)]
     Segment(#[from] SegmentError),
     #[error("slot {0}: {1}")]
-    Record(Slot, klamm_machine::Corrupt),
+    Record(Slot, Corrupt),
     /// An earlier owner, which did not know yet that it was replaced, made its newest checkpoint the head.
     #[error("the head that was loaded from, slot {0}, was replaced meanwhile")]
     HeadReplaced(Slot),
@@ -77,7 +77,10 @@ pub(crate) async fn recover<M: Machine, V: View<M>>(
     let mut slot = Slot(0);
     if let Some(head) = &ownership.head {
         let checkpoint = Checkpoint::decode(head.checkpoint.clone()).map_err(LoadError::from)?;
-        assert_eq!(checkpoint.slot, head.slot, "a head marker's checkpoint covers what is below it");
+        if checkpoint.slot != head.slot {
+            let what = Corrupt("the head marker's checkpoint is of other slots than those below it");
+            return Err(LoadError::from(what).into());
+        }
         machine = match checkpoint.load(&*store.snapshots).await {
             Err(LoadError::Store(SnapshotError::Missing(_)))
                 if store.journal.head().await?.as_ref() != Some(head) =>

@@ -179,8 +179,13 @@ impl FileStore {
         Ok(entry)
     }
 
-    /// An index block, checked.
-    pub(crate) async fn block(&self, id: SegmentId, extent: &Extent) -> Result<Bytes, SegmentError> {
+    /// An index block, checked; the directory of its file lies at `directory_at`.
+    pub(crate) async fn block(
+        &self,
+        id: SegmentId,
+        extent: &Extent,
+        directory_at: u64,
+    ) -> Result<Bytes, SegmentError> {
         let name = (id, extent.index_at);
         if let Some(block) = self.reader.blocks.get(&name) {
             return Ok(block);
@@ -192,7 +197,7 @@ impl FileStore {
             let path = self.shared.segment_path(id);
             SegmentError::Io(format!("cannot read {} at byte {}: {error}", path.display(), extent.index_at))
         })?;
-        footer::check_block(extent, &block).map_err(|error| SegmentError::Damaged {
+        footer::check_block(extent, &block, directory_at).map_err(|error| SegmentError::Damaged {
             id,
             what: error.text(&format!("its index block at byte {}", extent.index_at), 1),
         })?;

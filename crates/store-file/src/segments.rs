@@ -108,10 +108,8 @@ impl Segments for FileStore {
     }
 
     async fn index(&self, id: SegmentId, extent: &Extent) -> Result<Vec<BatchAt>, SegmentError> {
-        if self.shared.catalog.lock().segment(id).is_none() {
-            return Err(SegmentError::Gone(id));
-        }
-        let block = self.block(id, extent).await?;
+        let directory_at = self.shared.catalog.lock().segment(id).map(|trailer| trailer.directory_at);
+        let block = self.block(id, extent, directory_at.ok_or(SegmentError::Gone(id))?).await?;
         Ok(decode_block(id, &block))
     }
 
@@ -214,7 +212,8 @@ impl FileStore {
         let read = file.read_at(trailer.directory_at, trailer.directory_bytes as usize).await;
         let path = self.shared.segment_path(id);
         let bytes = read.map_err(|error| damaged(format!("cannot read {}: {error}", path.display())))?;
-        let extents = decode_directory(&bytes).map_err(|error| damaged(error.text("its directory", 1)))?;
+        let extents = decode_directory(&bytes, trailer.directory_at)
+            .map_err(|error| damaged(error.text("its directory", 1)))?;
         let bytes = trailer.file_bytes();
         Ok(Some(SegmentInfo { id, slots: trailer.slots, bytes, extents }))
     }

@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use klamm_env::Env;
+use klamm_model::{Epoch, Slot};
 use klamm_partition::{Command, ProduceError, SequenceError};
-use klamm_store::{ReadError, ShardStore};
+use klamm_store::{Claim, Head, Nonce, ReadError, ShardStore, acquire};
 
-use super::{TOPIC, config, eventually, journal::Gated, memory, partition, serve};
-use crate::{Partitions, Shard, tests::batch};
+use super::{SHARD, TOPIC, config, eventually, journal::Gated, memory, partition, serve};
+use crate::{Partitions, Shard, checkpoint::Checkpoint, tests::batch};
 
 #[tokio::test]
 async fn a_restart_finds_everything_again() {
@@ -121,6 +122,24 @@ async fn a_crash_between_sealing_and_its_checkpoint_costs_nothing() {
     })
     .await;
     assert_eq!(served.values(0, 0).await[..60], [&want[..], &want[..]].concat());
+}
+
+#[tokio::test]
+async fn a_head_that_is_not_its_checkpoints_halts_the_shard() {
+    let store = memory();
+    let served = serve(&store, 1 << 30, 0).await;
+    served.create(1).await;
+    served.shard.stop().await;
+    let place = store.journal.tail().await.unwrap().next;
+    let claim = Claim { shard: SHARD, writer: 2, nonce: Nonce([9; 16]), time_ms: 0, epoch_above: Epoch(0) };
+    let hash = acquire(&*store.journal, claim).await.unwrap().hash;
+    let checkpoint = Checkpoint { slot: Slot(0), epoch: Epoch(1), chunks: Vec::new() }.encode();
+    let head = Head { slot: place.slot, key_epoch: place.epoch, hash, checkpoint };
+    store.journal.trim(head).await.unwrap();
+    let (_, view) = Partitions::new(Arc::clone(&store.segments), 0);
+    let shard = Shard::start(Env::os(), store, config(1 << 30), view);
+    let why = shard.ready().await.expect_err("it halts");
+    assert!(why.contains("of other slots"), "{why}");
 }
 
 /// A shard that fails to load, until its journal can be read.

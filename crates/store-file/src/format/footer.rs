@@ -12,10 +12,6 @@ const DIRECTORY_MAGIC: u32 = 0x4b4c_4449; // "KLDI"
 /// Magic, partition, count and CRC.
 const BLOCK_FRAME_BYTES: u64 = 4 + PartitionId::BYTES as u64 + 4 + 4;
 const BATCH_BYTES: usize = 36;
-/// Where a batch's position is, and behind it its length.
-const POSITION_AT: usize = 24;
-/// More than any file has; sums of such positions do not overflow.
-const FILE_BYTES_MAX: u64 = 1 << 48;
 const EXTENT_BYTES: usize = PartitionId::BYTES + 44;
 
 /// The size of the block of an extent.
@@ -52,8 +48,8 @@ pub(crate) fn encode_blocks(at: u64, batches: &[(PartitionId, BatchAt)]) -> (Vec
     (out, extents)
 }
 
-/// Checks a block: it must be the extent's and whole.
-pub(crate) fn check_block(extent: &Extent, block: &[u8]) -> Result<(), FormatError> {
+/// Checks a block: it must be the extent's and whole. Its file has bytes of batches up to `directory_at`.
+pub(crate) fn check_block(extent: &Extent, block: &[u8], directory_at: u64) -> Result<(), FormatError> {
     if block.len() as u64 != block_bytes(extent) {
         return Err(FormatError::Damaged("it is cut short"));
     }
@@ -70,12 +66,18 @@ pub(crate) fn check_block(extent: &Extent, block: &[u8]) -> Result<(), FormatErr
     {
         return Err(FormatError::Damaged("it is another partition's"));
     }
-    let fits = |batch: &[u8]| {
-        let mut place = &batch[POSITION_AT..];
-        place.get_u64().checked_add(u64::from(place.get_u32())).is_some_and(|end| end <= FILE_BYTES_MAX)
-    };
-    if !count[4..].chunks_exact(BATCH_BYTES).all(fits) {
-        return Err(FormatError::Damaged("it names a position that no file has"));
+    let mut after = None;
+    for mut batch in count[4..].chunks_exact(BATCH_BYTES) {
+        let (base_offset, last_offset) = (batch.get_i64(), batch.get_i64());
+        if after >= Some(base_offset) || base_offset > last_offset || last_offset == i64::MAX {
+            return Err(FormatError::Damaged("its batches are not in order"));
+        }
+        after = Some(last_offset);
+        batch.advance(8); // the timestamp
+        let end = batch.get_u64().checked_add(u64::from(batch.get_u32()));
+        if end.is_none_or(|end| end > directory_at) {
+            return Err(FormatError::Damaged("it names a position that its file has not"));
+        }
     }
     Ok(())
 }
@@ -114,8 +116,8 @@ pub(crate) fn encode_directory(extents: &[Extent]) -> Vec<u8> {
     out
 }
 
-/// Reads a directory.
-pub(crate) fn decode_directory(bytes: &[u8]) -> Result<Vec<Extent>, FormatError> {
+/// Reads the directory that lies at `directory_at`, behind all batches and blocks.
+pub(crate) fn decode_directory(bytes: &[u8], directory_at: u64) -> Result<Vec<Extent>, FormatError> {
     let Some(body) = bytes.len().checked_sub(4).filter(|body| *body >= 8) else {
         return Err(FormatError::Damaged("it is cut short"));
     };
@@ -141,7 +143,27 @@ pub(crate) fn decode_directory(bytes: &[u8]) -> Result<Vec<Extent>, FormatError>
             index_at: body.get_u64(),
         });
     }
+    check_extents(&extents, directory_at)?;
     Ok(extents)
+}
+
+/// What is computed with extents, and reserved for them, counts on this.
+fn check_extents(extents: &[Extent], directory_at: u64) -> Result<(), FormatError> {
+    if !extents.is_sorted_by(|one, other| one.partition < other.partition) {
+        return Err(FormatError::Damaged("its partitions are not in order"));
+    }
+    let mut bytes = 0_u64;
+    for extent in extents {
+        if extent.batches == 0 || extent.base_offset > extent.last_offset || extent.last_offset == i64::MAX {
+            return Err(FormatError::Damaged("it names offsets that no batches have"));
+        }
+        bytes = bytes.saturating_add(extent.bytes);
+        let block_end = extent.index_at.checked_add(block_bytes(extent));
+        if bytes > directory_at || block_end.is_none_or(|end| end > directory_at) {
+            return Err(FormatError::Damaged("it names more than its file has"));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -166,27 +188,62 @@ mod tests {
         for extent in &extents {
             let from = (extent.index_at - 1000) as usize;
             let block = Bytes::copy_from_slice(&blocks[from..from + block_bytes(extent) as usize]);
-            assert_eq!(check_block(extent, &block), Ok(()));
+            assert_eq!(check_block(extent, &block, 1000), Ok(()));
             for bit in 0..block.len() * 8 {
                 let mut bad = block.to_vec();
                 bad[bit / 8] ^= 1 << (bit % 8);
-                assert!(check_block(extent, &bad).is_err(), "bit {bit}");
+                assert!(check_block(extent, &bad, 1000).is_err(), "bit {bit}");
             }
             back.extend(decode_block(SegmentId::sealed(Slot(7)), &block));
         }
         assert_eq!(back, batches.map(|(_, batch)| batch));
 
-        let (far, extents) = encode_blocks(1000, &[batch(1, 0, u64::MAX - 50)]);
-        let refused = FormatError::Damaged("it names a position that no file has");
-        assert_eq!(check_block(&extents[0], &far), Err(refused));
+        let refused = |what| Err(FormatError::Damaged(what));
+        let far = refused("it names a position that its file has not");
+        for (batch, directory_at, expected) in [
+            (batch(1, 0, 500), 599, Ok(())),
+            (batch(1, 0, 500), 598, far.clone()),
+            (batch(1, 0, u64::MAX - 50), 1000, far),
+            (batch(1, i64::MAX - 4, 500), 1000, refused("its batches are not in order")),
+        ] {
+            let (block, extents) = encode_blocks(1000, &[batch]);
+            assert_eq!(check_block(&extents[0], &block, directory_at), expected, "{batch:?}");
+        }
 
         let directory = encode_directory(&extents);
-        assert_eq!(decode_directory(&directory), Ok(extents));
+        assert_eq!(decode_directory(&directory, 2000), Ok(extents));
         for bit in 0..directory.len() * 8 {
             let mut bad = directory.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert!(decode_directory(&bad).is_err(), "bit {bit}");
+            assert!(decode_directory(&bad, 2000).is_err(), "bit {bit}");
         }
-        assert_eq!(decode_directory(&encode_directory(&[])), Ok(vec![]));
+        assert_eq!(decode_directory(&encode_directory(&[]), 0), Ok(vec![]));
+    }
+
+    /// The checksum is right: it was written so.
+    #[test]
+    fn directories_that_cannot_be() {
+        let (_, extents) = encode_blocks(1000, &[batch(1, 0, 500), batch(2, 9, 600)]);
+        let decoded = |change: &dyn Fn(&mut Extent)| {
+            let mut extents = extents.clone();
+            change(&mut extents[1]);
+            decode_directory(&encode_directory(&extents), 2000)
+        };
+        assert_eq!(decoded(&|_| {}), Ok(extents.clone()));
+        let (offsets, too_much) =
+            ("it names offsets that no batches have", "it names more than its file has");
+        for (what, change) in [
+            (offsets, (|extent| extent.batches = 0) as fn(&mut Extent)),
+            (offsets, |extent| extent.base_offset = 14),
+            (offsets, |extent| extent.last_offset = i64::MAX),
+            (too_much, |extent| extent.batches = u32::MAX),
+            (too_much, |extent| extent.bytes = 1950),
+            (too_much, |extent| extent.bytes = u64::MAX),
+            (too_much, |extent| extent.index_at = 1950),
+            (too_much, |extent| extent.index_at = u64::MAX),
+            ("its partitions are not in order", |extent| extent.partition.topic = TopicId([1; 16])),
+        ] {
+            assert_eq!(decoded(&change), Err(FormatError::Damaged(what)));
+        }
     }
 }
