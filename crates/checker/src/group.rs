@@ -48,6 +48,8 @@ struct Write {
     offset: Option<i64>,
     invoked: u64,
     answered: Option<u64>,
+    /// When the broker that it was sent to ended, if no answer had come: it had its effect by then, or has none.
+    cut_off: Option<u64>,
     /// The answer's event of a write that certainly came later.
     replaced: Option<u64>,
 }
@@ -73,6 +75,11 @@ impl Group {
         self.restarted = at + 1;
         let durable = self.assigned;
         self.brought.retain(|(known, _), _| *known <= durable);
+        for write in self.registers.values_mut().flat_map(|register| &mut register.writes) {
+            if write.answered.is_none() {
+                write.cut_off.get_or_insert(at);
+            }
+        }
     }
 
     pub(crate) fn joined(
@@ -143,7 +150,7 @@ impl Group {
     ) {
         let newest = self.assigned.max(self.joined);
         self.pending.insert(commit, Pending { part, generation, newest });
-        let write = Write { commit, generation, offset, invoked: at, answered: None, replaced: None };
+        let write = Write { commit, generation, offset, invoked: at, answered: None, cut_off: None, replaced: None };
         self.registers.entry(part).or_default().writes.push_back(write);
     }
 
@@ -201,7 +208,9 @@ impl Register {
         this.answered = Some(at);
         let invoked = this.invoked;
         for write in &mut self.writes {
-            if write.replaced.is_none() && write.answered.is_some_and(|answered| answered < invoked) {
+            // An answer may be heard of after the end of the broker that gave it.
+            let over = write.cut_off.or(write.answered);
+            if write.replaced.is_none() && over.is_some_and(|over| over < invoked) {
                 write.replaced = Some(at);
             }
         }

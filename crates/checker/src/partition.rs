@@ -28,6 +28,8 @@ pub(crate) struct Partition {
     last: Option<Last>,
     /// Of a partition in memory.
     life: Option<Life>,
+    /// It was told already that values lie in another order than they were sent in.
+    is_disordered: bool,
 }
 
 /// A writer's values to this partition.
@@ -69,6 +71,7 @@ impl Partition {
             deleting: false,
             last: None,
             life: None,
+            is_disordered: false,
         }
     }
 
@@ -145,7 +148,7 @@ impl Partition {
     }
 
     /// What was sent just before and just after must lie before and after.
-    fn neighbours(&self, values: &Values, offset: i64, found: &mut Vec<Anomaly>) {
+    fn neighbours(&mut self, values: &Values, offset: i64, found: &mut Vec<Anomaly>) {
         let Some(writer) = self.writers.get(&values.writer).filter(|writer| !writer.plain) else { return };
         let end = values.first + values.count;
         let of = |number: u32| Value { writer: values.writer, number };
@@ -154,11 +157,13 @@ impl Partition {
             && at >= offset
         {
             let (first, second, part) = (of(before), of(values.first), self.part);
+            self.is_disordered = true;
             found.push(Anomaly::NonMonotonicSend { part, first, second, at, then: offset });
         }
         let at = offset + i64::from(values.count) - 1;
         if let Some(then) = writer.offset(end).filter(|then| *then <= at) {
             let (first, second, part) = (of(end - 1), of(end), self.part);
+            self.is_disordered = true;
             found.push(Anomaly::NonMonotonicSend { part, first, second, at, then });
         }
     }
@@ -271,6 +276,7 @@ impl Partition {
                 && value.number < first.number
                 && !self.writers.get(&value.writer).is_some_and(|writer| writer.plain)
             {
+                self.is_disordered = true;
                 found.push(Anomaly::OutOfOrder { part, offset, first, second: value });
             }
             (before, next, latest) = (Some(offset), Some(offset + 1), Some(value));
@@ -318,8 +324,26 @@ impl Partition {
         }
     }
 
+    /// An idempotent writer's values lie in the order of their numbers, whatever lies between them.
+    fn order(&self, found: &mut Vec<Anomaly>) {
+        let part = self.part;
+        for (id, writer) in self.writers.iter().filter(|(_, writer)| !writer.plain) {
+            let mut before: Option<(Value, i64)> = None;
+            for (number, twice) in writer.offsets.iter() {
+                let (second, then) = (Value { writer: *id, number: number as u32 }, (twice / 2) as i64);
+                if let Some((first, at)) = before.filter(|(_, at)| *at > then) {
+                    found.push(Anomaly::NonMonotonicSend { part, first, second, at, then });
+                }
+                before = Some((second, then));
+            }
+        }
+    }
+
     pub(crate) fn finish(self, found: &mut Vec<Anomaly>) {
         let part = self.part;
+        if !self.is_disordered {
+            self.order(found);
+        }
         if self.deleting {
             return;
         }

@@ -202,6 +202,12 @@ fn order_of_sends() {
     has("s0+2; a1+1@0; a0+1@1; F 0 [] 0", &["NonMonotonicSend", "Invisible", "Lost", "Lost"]);
     has("s0+2; a1+1@1; a0+1@0; F 0 [0 1] 2", &[]);
     has("s0+2; F 0 [1 0] 2", &["OutOfOrder"]);
+    // Over polls, and over what others wrote between.
+    has("s0+2; f 0 [1]; F 0 [1 0] 2", &["OutOfOrder"]);
+    has("s0+2; F 0 [1] 2; F 1 [0] 2", &["NonMonotonicSend"]);
+    has("s0+2; S0+1; F 0 [1 9/0 0] 3", &["NonMonotonicSend"]);
+    has("s0+3; S0+1; F 0 [0 9/0 2] 3", &[]);
+    has("s0+2; F 0 [1] 2; F 1 [0] 2; d", &["NonMonotonicSend"]);
     has("S0+2; F 0 [9/1 9/0] 2", &[]);
     has("s0+2; S0+1; F 0 [0 9/0 1] 3", &[]);
 }
@@ -235,6 +241,9 @@ fn log_starts() {
     has("s0+2; a0+2@0; t 1; T 1; f 0 [0 1] 2; F 1 [1] 2 1", &["BelowLogStart"]);
     has("s0+2; a0+2@0; t 1; b; T 1; f 0 [0 1] 2; F 1 [1] 2 1", &[]);
     has("s0+2; a0+2@0; t 1; f 1 [] 2 1; g 1 [] 2 0; F 1 [1] 2 1", &["LogStartBack"]);
+    has("s0+2; a0+2@0; t 1; T 1; g 1 [] 2 0; F 1 [1] 2 1", &["LogStartBack"]);
+    // That fetch was under way before.
+    has("s0+2; a0+2@0; t 1; b; T 1; g 1 [] 2 0; F 1 [1] 2 1", &[]);
     has("s0+2; a0+2@0; F 1 [1] 2 1", &["LogStartTooFar"]);
     has("s0+2; a0+2@0; t 1; F 2 [] 2 2", &["LogStartTooFar"]);
     // Trimming is allowed, and was not done: nothing may be missing above the log start that is told.
@@ -273,6 +282,22 @@ fn lost_commits() {
     has("c 1 - 5; c+ 1; c 2 - 6; b; c+ 2; o 5", &[]);
     has("c 1 - 5; c+ 1; c 2 - -; c+ 2; o -", &[]);
     has("c 1 - 5; c+ 1; e; o -", &[]);
+}
+
+#[test]
+fn commits_end_with_their_broker() {
+    has("c 1 - 5; r; c 2 - 6; c+ 2; o 5", &["CommitLost"]);
+    has("c 1 - 5; r; c 2 - 6; c+ 2; o 6", &[]);
+    has("c 1 - 5; c? 1; r; c 2 - 6; c+ 2; o 5", &["CommitLost"]);
+    // Its answer is heard of after the restart.
+    has("c 1 - 5; r; c 2 - 6; c+ 2; c+ 1; o 5", &["CommitLost"]);
+    // Nothing was written since; not accepted yet; the read began before that.
+    has("c 1 - 5; r; o 5; o -", &[]);
+    has("c 1 - 5; r; c 2 - 6; o 5; c+ 2; o 6", &[]);
+    has("c 1 - 5; r; c 2 - 6; b; c+ 2; o 5", &[]);
+    // Under way at the same time, at the same broker or at the next.
+    has("c 1 - 5; c 2 - 6; r; c+ 2; o 5", &[]);
+    has("r; c 1 - 5; c 2 - 6; c+ 2; o 5", &[]);
 }
 
 #[test]
