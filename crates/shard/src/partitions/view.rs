@@ -61,7 +61,9 @@ impl PartitionsView {
     }
 
     fn drop_topic(&mut self, topic: TopicId) {
-        let gone: Vec<_> = self.shared.views.write().extract_if(|id, _| id.topic == topic).collect();
+        let mut gone: Vec<_> = self.shared.views.write().extract_if(|id, _| id.topic == topic).collect();
+        // Whoever is woken is woken in the same order in every run.
+        gone.sort_unstable_by_key(|(id, _)| *id);
         for (_, view) in gone {
             let mut state = view.state.lock();
             state.dropped = true;
@@ -94,7 +96,8 @@ impl View<Machine> for PartitionsView {
         self.resident.clear();
         self.resident_bytes = 0;
         self.segments.clear();
-        let old = std::mem::take(&mut *self.shared.views.write());
+        let mut old: Vec<_> = std::mem::take(&mut *self.shared.views.write()).into_iter().collect();
+        old.sort_unstable_by_key(|(id, _)| *id);
         let mut views = std::collections::HashMap::new();
         for (id, partition) in machine.iter() {
             let view = PartitionView::new(id, partition.log_start_offset);
@@ -109,7 +112,7 @@ impl View<Machine> for PartitionsView {
             self.hold(info, |view, extent| view.state.lock().restore(info.id, extent));
         }
         // Whoever waits on the old views asks again.
-        old.values().for_each(|view| view.waiters.wake());
+        old.iter().for_each(|(_, view)| view.waiters.wake());
     }
 
     fn publish(&mut self, entry: Published<'_, PartitionRecord>) {
