@@ -83,7 +83,7 @@ impl Broker {
                 self.child = None;
                 Ok(Started::Ended(status))
             }
-            None => Err(self.wrong("is not ready within 30 s")),
+            None => Err(self.late("is not ready within 30 s")),
         }
     }
 
@@ -141,7 +141,19 @@ impl Broker {
 
     /// A broken promise of this broker, with the end of its log.
     pub(crate) fn wrong(&self, what: &str) -> Stop {
+        Stop::Broken(self.told(what))
+    }
+
+    /// Something did not come in time. If the broker is gone, that is why, and no slow machine.
+    pub(crate) fn late(&mut self, what: &str) -> Stop {
+        match self.ended() {
+            Some(status) => self.wrong(&format!("ended ({status}) and {what}")),
+            None => Stop::Late(self.told(what)),
+        }
+    }
+
+    fn told(&self, what: &str) -> String {
         let log = self.log_since(self.log_end().saturating_sub(4000));
-        Stop::Broken(format!("klamm {what}; the end of its log:\n{log}"))
+        format!("klamm {what}; the end of its log:\n{log}")
     }
 }

@@ -77,6 +77,7 @@ impl Hunt {
             Err(Stop::Broken(what)) if counts.faults > 0 => {
                 Ok((counts.faults, what.lines().take(2).collect()))
             }
+            // That something came too late shows no bug of this kind: a slow machine does the same.
             Err(why) => Err(why),
             Ok(()) => Err(Stop::wrong(format!("{} {} showed nothing", counts.faults, self.row))),
         }

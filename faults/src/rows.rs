@@ -44,6 +44,7 @@ fn rounds(
         round(bench, now, &folder, counts).map_err(|why| match why {
             Stop::Wrong(what) => Stop::Wrong(with_logs(&folder, what)),
             Stop::Broken(what) => Stop::Broken(with_logs(&folder, what)),
+            Stop::Late(what) => Stop::Late(with_logs(&folder, what)),
             other => other,
         })?;
         done += now;

@@ -20,6 +20,9 @@ pub(crate) enum Stop {
     /// The broker broke a promise.
     #[error("{0}")]
     Broken(String),
+    /// The broker did not do in time what it promised: which a slow machine may cause, too.
+    #[error("{0}")]
+    Late(String),
     /// The load, or what this program itself does, went wrong.
     #[error("{0}")]
     Wrong(String),
@@ -38,6 +41,7 @@ impl Stop {
         match self {
             Self::Missing(what) => Self::Missing(what.clone()),
             Self::Broken(what) => Self::Broken(what.clone()),
+            Self::Late(what) => Self::Late(what.clone()),
             Self::Wrong(what) => Self::Wrong(what.clone()),
             Self::Signal => Self::Signal,
         }

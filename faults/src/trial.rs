@@ -120,7 +120,7 @@ impl<'a> Trial<'a> {
                 return Ok(began.elapsed());
             }
         }
-        Err(self.broker.wrong(&format!("acknowledges nothing within {limit:?}")))
+        Err(self.broker.late(&format!("acknowledges nothing within {limit:?}")))
     }
 
     /// Whether anything is acknowledged within a time.
@@ -163,7 +163,7 @@ impl<'a> Trial<'a> {
                 None => {
                     return Err(self
                         .broker
-                        .wrong(&format!("did not serve the last read in {FINISH_LIMIT:?}")));
+                        .late(&format!("did not serve the last read in {FINISH_LIMIT:?}")));
                 }
             }
         }
