@@ -17,6 +17,7 @@ use crate::{
     disk::{Crash, Damage, Op, SimDisk, Trap},
     host::Control,
     model::Shared,
+    run::LAST_RESTART,
 };
 
 /// What is planned for the running broker.
@@ -112,6 +113,12 @@ impl Chaos {
         self.note(format_args!("plans {:?}, {trap:?}", self.plan));
     }
 
+    /// Whether the broker can acknowledge nothing to this client for now.
+    pub(crate) fn hinders(&self, client: &str) -> bool {
+        let is_cut_off = self.cut_until.is_some_and(|(_, number)| self.target.clients[number] == client);
+        is_cut_off || self.target.disk.is_full()
+    }
+
     /// Whether no crash is to come.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.plan, Plan::Rest) && self.cut_until.is_none() && self.full_until.is_none()
@@ -161,12 +168,12 @@ impl Chaos {
                 }
                 self.plan_start();
             }
-            Plan::Crash { at } if now >= at || self.target.disk.is_frozen() => self.crash(sim),
+            Plan::Crash { at } if now >= at || self.target.disk.is_frozen() => self.crash(sim, false),
             _ => {
                 if let Some(step) = wish {
                     self.note(format_args!("at a step: {step}"));
                     self.log.count(&format!("broker crashes: {step}"), 1);
-                    self.crash(sim);
+                    self.crash(sim, false);
                 }
             }
         }
@@ -176,8 +183,13 @@ impl Chaos {
         self.target.model.borrow_mut().tell(Event::Restart { what: what.to_owned() });
     }
 
+    /// Ends the broker for the last time.
+    pub(crate) fn last_crash(&mut self, sim: &mut turmoil::Sim<'_>) {
+        self.crash(sim, true);
+    }
+
     /// Ends the broker now.
-    pub(crate) fn crash(&mut self, sim: &mut turmoil::Sim<'_>) {
+    fn crash(&mut self, sim: &mut turmoil::Sim<'_>, is_last: bool) {
         let silent = self.dice.one_in(3);
         let broker = self.target.broker.clone();
         if silent {
@@ -186,7 +198,8 @@ impl Chaos {
         }
         let crash = if self.dice.one_in(4) { Crash::Kill } else { Crash::PowerCut };
         self.note(format_args!("{crash:?}{}", if silent { ", silent" } else { "" }));
-        self.log.count(if crash == Crash::Kill { "kill" } else { "power cut" }, 1);
+        let kind = if crash == Crash::Kill { "kill" } else { "power cut" };
+        self.log.count(if is_last { LAST_RESTART } else { kind }, 1);
         // First the disk, so that nothing that is dropped reaches it.
         self.end_disk(crash);
         sim.crash(&*broker);
@@ -201,8 +214,8 @@ impl Chaos {
     fn end_disk(&mut self, crash: Crash) {
         let Damage { lost, kept, torn } = self.target.disk.crash(crash);
         self.note(format_args!("unsynced writes: {lost} lost, {kept} kept, {torn} torn"));
-        self.log.count("unsynced write lost", lost);
-        self.log.count("unsynced write torn", torn);
+        self.log.count("work: unsynced writes lost", lost);
+        self.log.count("work: unsynced writes torn", torn);
     }
 
     fn plan_start(&mut self) {
@@ -229,7 +242,6 @@ impl Chaos {
             }
             None if !self.ended && self.dice.one_in(3000) => {
                 let pause = self.dice.within(1..1500);
-                self.log.tolerate(true);
                 if self.dice.one_in(2) {
                     self.note(format_args!("the disk is full for {pause} ms"));
                     self.target.disk.fill(true);

@@ -5,9 +5,10 @@ use std::{collections::VecDeque, io, time::Duration};
 use bytes::{Buf as _, Bytes, BytesMut};
 use klamm_env::{Connection, Net};
 use klamm_protocol::{
-    ApiKey, Decode as _, Decoder, ErrorCode, ListOffsetsRequest, Request, decode_response_header,
-    encode_request_frame,
+    ApiKey, Decode as _, Decoder, ErrorCode, ListOffsetsRequest, OffsetFetchRequest, Request,
+    decode_response_header, encode_request_frame,
     list_offsets::{ListOffsetsPartition, ListOffsetsTopic},
+    offset_fetch::OffsetFetchRequestTopic,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -23,8 +24,15 @@ pub(crate) enum Lost {
     Io(#[from] io::Error),
     #[error("no answer in time")]
     Late,
+    /// No correct broker gives it, whatever the network does.
     #[error("an answer that is none: {0}")]
     Answer(String),
+}
+
+/// Whether an error of a broker that just starts, or waits for its disk, so that the same may be asked again.
+pub(crate) fn passes(error: ErrorCode) -> bool {
+    [ErrorCode::NOT_LEADER_OR_FOLLOWER, ErrorCode::REQUEST_TIMED_OUT, ErrorCode::KAFKA_STORAGE_ERROR]
+        .contains(&error)
 }
 
 /// A connection to the broker.
@@ -132,6 +140,39 @@ impl Client {
         let told = response.topics.first().and_then(|topic| topic.partitions.first());
         let told = told.ok_or_else(|| Lost::Answer("not one partition".to_owned()))?;
         Ok(if told.error_code.is_err() { Err(told.error_code) } else { Ok(told.offset) })
+    }
+
+    /// What a group has committed for partitions of a topic, in their order.
+    pub(crate) async fn committed(
+        &mut self,
+        group: &str,
+        topic: &str,
+        indexes: &[i32],
+    ) -> Result<Result<Vec<Option<i64>>, ErrorCode>, Lost> {
+        let topics =
+            vec![OffsetFetchRequestTopic { name: topic.into(), partition_indexes: indexes.to_vec() }];
+        let request = OffsetFetchRequest {
+            group_id: group.into(),
+            topics: Some(topics),
+            require_stable: true,
+            ..Default::default()
+        };
+        let answer = self.ask(7, &request).await?;
+        let response = answer.decode::<OffsetFetchRequest<'_>>()?;
+        if response.error_code.is_err() {
+            return Ok(Err(response.error_code));
+        }
+        let told = response.topics.first().map(|topic| &topic.partitions[..]).unwrap_or_default();
+        let mut offsets = Vec::new();
+        for index in indexes {
+            let told = told.iter().find(|told| told.partition_index == *index);
+            let told = told.ok_or_else(|| Lost::Answer(format!("no offset of partition {index}")))?;
+            if told.error_code.is_err() {
+                return Ok(Err(told.error_code));
+            }
+            offsets.push(Some(told.committed_offset).filter(|offset| *offset >= 0));
+        }
+        Ok(Ok(offsets))
     }
 
     async fn frame(&mut self) -> io::Result<Bytes> {

@@ -83,7 +83,7 @@ fn simulate(seed: u64, hours: u64, rots: bool, time: &Time, log: &Log) -> Result
         .min_message_latency(Duration::ZERO)
         .max_message_latency(Duration::from_millis(1))
         .build();
-    let disk = SimDisk::new("disk", Dice::new(seed, "disk"), log.clone());
+    let disk = SimDisk::new("disk", Dice::new(seed, "disk"), log.clone()).of("broker");
     let mut host = Host::new(seed, 0, time.clone(), log.clone(), disk.clone(), Control::default());
     host.config.klamm_journal_file_bytes = FILE_BYTES;
     host.config.log_retention_check_interval_ms = INTERVAL_MS;
@@ -119,7 +119,6 @@ fn simulate(seed: u64, hours: u64, rots: bool, time: &Time, log: &Log) -> Result
             sim.crash("broker");
             down = DOWN_STEPS;
             if told.rot.take() {
-                log.tolerate(true);
                 let what = rot::flip(&disk, &mut dice);
                 told.summary.borrow_mut().push_str(what);
             }

@@ -26,7 +26,10 @@ use klamm_env::{Disk, File, FolderLock, OpenMode};
 use parking_lot::Mutex;
 
 pub use self::state::{AT_A_FILE, CHECKPOINTS, Crash, Damage, MERGED, Op, SEALED, Trap};
-use self::{content::Content, state::State};
+use self::{
+    content::Content,
+    state::{DEVICE_FAILED, State},
+};
 use crate::{Dice, Log};
 
 /// The machine's disk, which outlives brokers.
@@ -37,6 +40,12 @@ impl SimDisk {
     /// An empty disk; the log knows it by its name.
     pub fn new(name: &str, dice: Dice, log: Log) -> Self {
         Self(Arc::new(Mutex::new(State::new(name, dice, log))))
+    }
+
+    /// Its broker, as log lines name it: errors of that one are expected while the disk is hurt.
+    pub fn of(self, host: &str) -> Self {
+        self.0.lock().host = host.to_owned();
+        self
     }
 
     /// The disk as the next broker sees it; an earlier mount is dead.
@@ -62,14 +71,14 @@ impl SimDisk {
     pub fn fill(&self, full: bool) {
         let mut state = self.0.lock();
         state.full = full;
-        state.hurt |= full;
+        state.begin_spell(full);
     }
 
     /// Leaves only so many bytes of space, beside what files have; or any number again. What is removed is free again.
     pub fn leave(&self, bytes: Option<u64>) {
         let mut state = self.0.lock();
         state.bytes_max = bytes.map(|bytes| state.bytes() + bytes);
-        state.hurt |= bytes.is_some();
+        state.begin_spell(bytes.is_some());
     }
 
     /// Lets the sync after so many fail.
@@ -81,6 +90,7 @@ impl SimDisk {
     pub fn flip(&self, path: &Path, position: usize, bit: u32) {
         let mut state = self.0.lock();
         state.rotten = true;
+        state.hurt(true);
         state.files[path].lock().flip(position, bit);
     }
 
@@ -90,10 +100,18 @@ impl SimDisk {
         state.files.iter().for_each(|(path, content)| see(path, content.lock().bytes()));
     }
 
-    /// Whether a fault was put in since the last start.
-    pub fn hurt(&self) -> bool {
+    /// Whether a fault that was put in since the last start is why the broker ends, in its words. Of a flipped bit it may
+    /// say anything.
+    pub fn excuses(&self, why: &str) -> bool {
         let state = self.0.lock();
-        state.hurt || state.rotten
+        let full = io::ErrorKind::StorageFull.to_string();
+        state.rotten || state.is_hurt && (why.contains(&full) || why.contains(DEVICE_FAILED))
+    }
+
+    /// Whether it has no space, or little.
+    pub fn is_full(&self) -> bool {
+        let state = self.0.lock();
+        state.full || state.bytes_max.is_some()
     }
 
     /// Whether a trap was sprung: the machine must crash now.

@@ -106,7 +106,10 @@ impl Ephemeral {
             match self.step(&mut connected).await {
                 Ok(true) => break,
                 Ok(false) => client = Some(connected),
-                Err(lost) => self.log.note(&self.name, format_args!("lost its connection: {lost}")),
+                Err(lost) => {
+                    self.log.note(&self.name, format_args!("lost its connection: {lost}"));
+                    self.model.borrow_mut().lost(&self.name, &lost);
+                }
             }
             tokio::time::sleep(Duration::from_millis(self.dice.within(1..40))).await;
         }

@@ -88,7 +88,7 @@ impl Host {
         async move {
             let klamm = match Klamm::start(config, env).await {
                 Ok(klamm) => klamm,
-                Err(error) if disk.hurt() => {
+                Err(error) if disk.excuses(&error.to_string()) => {
                     log.note(&name, format_args!("does not start: {error}"));
                     return Ok(());
                 }
@@ -102,7 +102,7 @@ impl Host {
                     return Ok(());
                 }
             };
-            if disk.hurt() {
+            if disk.excuses(&why) {
                 log.note(&name, format_args!("ends: {why}"));
                 return Ok(());
             }

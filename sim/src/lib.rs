@@ -3,7 +3,7 @@
 //! A seed decides everything: [`run`] twice gives the same log. Code map: `run` is one run, of one or two brokers that know
 //! nothing of each other; `host` starts a broker (the library facade) on `env` (clock, randomness, network over turmoil)
 //! and `disk`; `producer`, `plain`, `ephemeral`, `reader` and `member` are the clients, on `client` (the real codec); `chaos` is the
-//! faults; `klamm-checker` judges while the run goes on. `days` is another run: days of retention in accelerated time;
+//! faults, `promises` what is due within a time; `klamm-checker` judges while the run goes on. `days` is another run: days of retention in accelerated time;
 //! `rot` flips bits on the disk; `objects` is one of shards in a simulated object store, which several owners compete for.
 //! Not here yet: object stores under a whole broker, brokers that form a cluster.
 
@@ -22,10 +22,11 @@ mod model;
 pub mod objects;
 mod plain;
 mod producer;
+mod promises;
 mod reader;
 mod run;
 
 pub use days::{days, rot};
 pub use dice::Dice;
 pub use log::{Log, Time};
-pub use run::{Counts, Outcome, run};
+pub use run::{Counts, LAST_RESTART, Outcome, run};

@@ -3,7 +3,7 @@
 //! tokio's clock is not, in what is dropped by a crash.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::{self, Write as _},
     sync::{
         Arc,
@@ -56,8 +56,10 @@ pub struct Log {
 struct Lines {
     lines: Vec<String>,
     faults: Vec<String>,
-    /// An error is expected: a fault was put in.
-    tolerant: bool,
+    /// Hosts whose errors are expected: a fault was put in.
+    tolerated: BTreeSet<String>,
+    /// So are all errors.
+    tolerates_all: bool,
     counts: BTreeMap<String, u64>,
 }
 
@@ -84,13 +86,24 @@ impl Log {
         self.lines.lock().faults.push(what);
     }
 
-    /// Whether errors that the broker logs are expected from now on, since a fault was put in.
-    pub fn tolerate(&self, tolerant: bool) {
-        self.lines.lock().tolerant = tolerant;
+    /// Whether errors that the broker on this host logs are expected from now on, since a fault was put in.
+    pub fn tolerate(&self, host: &str, expected: bool) {
+        let tolerated = &mut self.lines.lock().tolerated;
+        if expected {
+            tolerated.insert(host.to_owned());
+        } else {
+            tolerated.remove(host);
+        }
     }
 
-    fn is_tolerant(&self) -> bool {
-        self.lines.lock().tolerant
+    /// All errors that brokers log are expected.
+    pub fn tolerate_all(&self) {
+        self.lines.lock().tolerates_all = true;
+    }
+
+    fn tolerates(&self, host: &str) -> bool {
+        let lines = self.lines.lock();
+        lines.tolerates_all || lines.tolerated.contains(host)
     }
 
     /// Counts what happened.
@@ -172,7 +185,7 @@ impl Subscriber for Tracing {
             let hosts = self.hosts.lock();
             hosts.running.map_or_else(|| "broker".to_owned(), |at| hosts.names[at].clone())
         };
-        if *event.metadata().level() == Level::ERROR && !self.log.is_tolerant() {
+        if *event.metadata().level() == Level::ERROR && !self.log.tolerates(&who) {
             self.log.fault(format!("{who}: {}", text.0));
         } else {
             self.log.note(&who, format_args!("{}", text.0));
@@ -239,5 +252,23 @@ mod tests {
         let lines = log.lines();
         assert_eq!(lines.len(), 3);
         assert!(lines[2].contains("broker   WARN klamm_net: nobody's"), "{lines:?}");
+    }
+
+    #[test]
+    fn errors_are_expected_of_one_host() {
+        let log = Log::new(Time::default());
+        let fails = |host: &'static str| {
+            let host = tracing::info_span!(target: "turmoil::sim", "node", name = host);
+            host.in_scope(|| tracing::error!(target: "klamm_net", "broken"));
+        };
+        tracing::subscriber::with_default(Tracing::new(log.clone()), || {
+            log.tolerate("broker0", true);
+            fails("broker0");
+            assert_eq!(log.first_fault(), None);
+            log.tolerate("broker0", false);
+            log.tolerate("broker1", true);
+            fails("broker0");
+            assert!(log.first_fault().is_some_and(|fault| fault.starts_with("broker0: ")));
+        });
     }
 }

@@ -153,6 +153,7 @@ fn one(seed: u64, whole_log: bool, minutes: Option<u64>) -> Result<(), String> {
 
 /// Says how a seed went, which `again` runs again.
 fn tell(seed: u64, outcome: Outcome, whole_log: bool, again: &str) -> Result<(), String> {
+    let is_unsure = outcome.is_unsure();
     let Outcome { problems, log, counts } = outcome;
     if whole_log {
         log.lines().iter().for_each(|line| println!("{line}"));
@@ -180,6 +181,9 @@ fn tell(seed: u64, outcome: Outcome, whole_log: bool, again: &str) -> Result<(),
             Some(times) => println!("  {problem} (and {} more like it)", times - 1),
             None => {}
         }
+    }
+    if is_unsure {
+        println!("{}", many::UNSURE);
     }
     if !whole_log {
         println!("  its log: {again} --seed {seed} --log");

@@ -9,7 +9,10 @@ use std::{
     thread::available_parallelism,
 };
 
-use klamm_sim::disk::{CHECKPOINTS, MERGED, SEALED};
+use klamm_sim::{
+    LAST_RESTART,
+    disk::{CHECKPOINTS, MERGED, SEALED},
+};
 
 /// Lines of context around a difference.
 const CONTEXT: usize = 5;
@@ -32,6 +35,8 @@ pub(crate) fn end(seed: u64, child: Child) -> Result<Output, String> {
 
 /// How the line of a seed's counts begins.
 pub(crate) const COUNTS: &str = "  counts: ";
+/// The line of a seed that failed, but showed no bug by that.
+pub(crate) const UNSURE: &str = "  only time was up, or the simulator panicked itself";
 /// Counts that are no faults.
 pub(crate) const OPERATIONS: &str = "operations acknowledged";
 pub(crate) const READ: &str = "records read";
@@ -55,7 +60,7 @@ impl Sum {
     fn print(&self) {
         let crash = |kind: &str| ["kill", "power cut", "broker ended by itself"].contains(&kind);
         let crashes: u64 = self.0.iter().filter(|(kind, _)| crash(kind)).map(|(_, times)| times).sum();
-        let apart = [OPERATIONS, READ, "stop in good order", SEALED, MERGED, CHECKPOINTS];
+        let apart = [OPERATIONS, READ, "stop in good order", LAST_RESTART, SEALED, MERGED, CHECKPOINTS];
         // Which step a crash was at is told, and not counted again.
         let again =
             |kind: &str| kind.starts_with("broker crashes: ") || kind.starts_with(klamm_sim::objects::DONE);

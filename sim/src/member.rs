@@ -115,7 +115,8 @@ impl Member {
             match lived {
                 Ok(()) | Err(End::Again) => client = Some(connected),
                 Err(End::Lost(lost)) => {
-                    self.log.note(&self.name, format_args!("lost its connection: {lost}"))
+                    self.log.note(&self.name, format_args!("lost its connection: {lost}"));
+                    self.model.borrow_mut().lost(&self.name, &lost);
                 }
                 Err(End::Died) => {
                     self.id.clear();

@@ -2,12 +2,14 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     rc::Rc,
 };
 
 use klamm_checker::{Checker, Event, Part, jsonl};
 use klamm_protocol::Uuid;
+
+use crate::client::Lost;
 
 /// Events that are told with a failure.
 const RECENT: usize = 24;
@@ -53,12 +55,16 @@ pub(crate) struct Model {
     pub(crate) topics: Vec<Topic>,
     /// How many partitions the topics have that are not the producer's; None while nobody knows whether one is there.
     pub(crate) others: BTreeMap<String, Option<usize>>,
+    /// The consumer groups, which read the first topic.
+    pub(crate) groups: BTreeSet<String>,
     pub(crate) checker: Checker,
     recent: VecDeque<Event>,
     /// Acknowledged operations: records, commits, changes of topics, joined generations.
     pub(crate) operations: u64,
     /// Records that were read.
     pub(crate) read: u64,
+    /// What the producer got acknowledged: batches and chores.
+    pub(crate) acked: u64,
     /// A client wants the broker to crash now, while this is under way.
     pub(crate) crash_wish: Option<&'static str>,
     commits: u64,
@@ -75,10 +81,12 @@ impl Model {
         Rc::new(RefCell::new(Self {
             topics: Vec::new(),
             others: BTreeMap::new(),
+            groups: BTreeSet::new(),
             checker: Checker::default(),
             recent: VecDeque::new(),
             operations: 0,
             read: 0,
+            acked: 0,
             crash_wish: None,
             commits: 0,
             phase,
@@ -108,6 +116,13 @@ impl Model {
     /// An answer that no correct broker gives.
     pub(crate) fn refuse(&mut self, what: String) {
         self.tell(Event::Refused { what });
+    }
+
+    /// A connection is of no use any more: the network's doing, but for an answer that is none.
+    pub(crate) fn lost(&mut self, who: &str, lost: &Lost) {
+        if let Lost::Answer(_) = lost {
+            self.refuse(format!("{who}: {lost}"));
+        }
     }
 
     /// The latest events, shortened.

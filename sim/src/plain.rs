@@ -12,7 +12,7 @@ use klamm_protocol::{
 use crate::{
     Dice, Log,
     batch::{Batch, Writer},
-    client::{Client, Lost},
+    client::{Client, Lost, passes},
     env::{SimNet, WALL_START_MS},
     model::{Phase, Shared, plain},
 };
@@ -55,11 +55,15 @@ impl Plain {
                 }
                 Ok(Err(error)) => {
                     self.log.note(&self.name, format_args!("{:?}: {error:?}", batch.values));
+                    if !passes(error) {
+                        self.model.borrow_mut().refuse(format!("{:?} refused: {error:?}", batch.values));
+                    }
                     self.model.borrow_mut().tell(Event::SendInfo(batch.values));
                     client = Some(connected);
                 }
                 Err(lost) => {
                     self.log.note(&self.name, format_args!("lost its connection: {lost}"));
+                    self.model.borrow_mut().lost(&self.name, &lost);
                     self.model.borrow_mut().tell(Event::SendInfo(batch.values));
                     again = self.dice.one_in(2).then_some((index, batch));
                 }

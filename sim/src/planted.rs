@@ -4,7 +4,7 @@ use std::{num::NonZero, thread::available_parallelism};
 
 use klamm_model::{Bug, plant as put};
 
-use crate::many::{end, start};
+use crate::many::{UNSURE, end, start};
 
 /// Plants a bug in this process, by its name.
 pub(crate) fn plant(name: &str) {
@@ -13,6 +13,9 @@ pub(crate) fn plant(name: &str) {
 
 /// Looks for all bugs, or one.
 pub(crate) fn find(seeds_max: u64, only: Option<&str>, jobs: Option<usize>) -> Result<(), String> {
+    if let Some(name) = only {
+        Bug::named(name)?;
+    }
     let jobs = jobs.unwrap_or_else(|| available_parallelism().map_or(1, NonZero::get)).max(1) as u64;
     let mut missed = Vec::new();
     let disks = Bug::ALL.iter().map(|bug| (&[][..], format!("{bug:?}")));
@@ -33,7 +36,8 @@ pub(crate) fn find(seeds_max: u64, only: Option<&str>, jobs: Option<usize>) -> R
     if missed.is_empty() { Ok(()) } else { Err(format!("not caught: {}", missed.join(", "))) }
 }
 
-/// How many seeds it took, and what the last of them said.
+/// How many seeds it took, and what the last of them said. A seed catches the bug that fails with it and passes without. That
+/// time was up is not enough, nor a panic of the simulator.
 fn catch(command: &[&str], name: &str, seeds_max: u64, jobs: u64) -> Result<Option<(u64, String)>, String> {
     let more = [command, &["--bug", name]].concat();
     for first in (0..seeds_max).step_by(jobs as usize) {
@@ -42,14 +46,24 @@ fn catch(command: &[&str], name: &str, seeds_max: u64, jobs: u64) -> Result<Opti
         let mut caught = None;
         for (seed, child) in children? {
             let output = end(seed, child)?;
-            if !output.status.success() && caught.is_none() {
+            // Whoever is ended by a signal, or panics outside a run, has another status.
+            let is_sure =
+                !String::from_utf8_lossy(&output.stdout).lines().any(|line| line.starts_with(UNSURE));
+            if output.status.code() == Some(1) && is_sure && caught.is_none() {
                 let told = String::from_utf8_lossy(&output.stderr);
                 let how = told.lines().next().unwrap_or_default().chars().take(160).collect();
-                caught = Some((seed + 1, how));
+                caught = Some((seed, how));
             }
         }
-        if caught.is_some() {
-            return Ok(caught);
+        if let Some((seed, how)) = caught {
+            let without = end(seed, start(seed, command)?)?;
+            return match without.status.success() {
+                true => Ok(Some((seed + 1, how))),
+                false => Err(format!(
+                    "seed {seed} fails without {name}, too: {}",
+                    String::from_utf8_lossy(&without.stderr)
+                )),
+            };
         }
     }
     Ok(None)

@@ -20,7 +20,7 @@ use self::{chores::Chore, lane::Lane};
 use crate::{
     Dice, Log,
     batch::{Batch, Writer},
-    client::{Client, Lost},
+    client::{Client, Lost, passes},
     env::{SimNet, WALL_START_MS},
     model::{Phase, Shared, idempotent},
 };
@@ -91,6 +91,7 @@ impl Producer {
             }
             if let Err(lost) = self.step().await {
                 self.log.note(&self.name, format_args!("lost its connection: {lost}"));
+                self.model.borrow_mut().lost(&self.name, &lost);
                 self.lost();
             }
         }
@@ -206,15 +207,14 @@ impl Producer {
             match error {
                 ErrorCode::NONE => {
                     lane.acked(&batch, offset);
+                    model.acked += 1;
                     model.tell(Event::SendOk { values: batch.values, offset });
                 }
-                ErrorCode::NOT_LEADER_OR_FOLLOWER
-                | ErrorCode::REQUEST_TIMED_OUT
-                | ErrorCode::KAFKA_STORAGE_ERROR => lane.failed(batch),
+                error if passes(error) => lane.failed(batch),
                 // What follows a batch that was not taken is not taken either.
                 ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER if lane.is_held() => lane.failed(batch),
                 ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER if lane.is_overtaken(&batch) => {
-                    self.log.count("first batch of a producer overtaken, as in Kafka", 1);
+                    self.log.count("work: first batches of a producer overtaken, as in Kafka", 1);
                     model.tell(Event::SendFail(batch.values));
                     lane.given_up();
                 }

@@ -1,8 +1,9 @@
 //! A reader: fetches every live partition from its own position with long polling, in a fetch session or without, and
-//! goes back now and then. In the end one of them reads all partitions from the start to the high watermark and compares
-//! the topics with what should be there.
+//! goes back now and then. In the end one of them reads all partitions from the start to the high watermark, and compares
+//! the topics and what groups committed with what should be there.
 
 mod asking;
+mod commits;
 mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -114,6 +115,7 @@ impl Reader {
                 Ok(false) => {}
                 Err(lost) => {
                     self.log.note(&self.name, format_args!("lost its connection: {lost}"));
+                    self.model.borrow_mut().lost(&self.name, &lost);
                     self.client = None;
                     let careful = self.dice.one_in(2);
                     if let Some((session, _)) = &mut self.session {
@@ -138,7 +140,7 @@ impl Reader {
         let settled = self.model.borrow().others.values().all(Option::is_some);
         if wanted.is_empty() && self.last && settled {
             self.compare_topics().await?;
-            return Ok(true);
+            return self.compare_commits().await;
         }
         if wanted.is_empty() {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;

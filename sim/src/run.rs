@@ -20,11 +20,16 @@ use crate::{
     model::{Model, Phase, Shared},
     plain::Plain,
     producer::Producer,
+    promises::{Look, NOT_CONVERGED, NOT_RESUMED, Now, Promises},
     reader::Reader,
 };
 
 /// The virtual time within which all must be done.
 const DURATION_MAX: Duration = Duration::from_secs(120);
+/// How the count of the restarts is called that are planned at the end of each run. They are no faults.
+pub const LAST_RESTART: &str = "last restart";
+/// How events begin that are told with problems.
+pub(crate) const LATELY: &str = "lately: ";
 /// The step of the simulation.
 const TICK: Duration = Duration::from_millis(1);
 
@@ -37,6 +42,22 @@ pub struct Outcome {
     pub log: Log,
     /// Counts for the summary.
     pub counts: Counts,
+}
+
+impl Outcome {
+    /// Whether nothing is wrong but that time was up, or that the simulator panicked itself: neither shows a bug of the
+    /// broker as long as nobody looked.
+    pub fn is_unsure(&self) -> bool {
+        let mut problems = self.problems.iter().filter(|problem| !problem.starts_with(LATELY)).peekable();
+        problems.peek().is_some() && problems.all(|problem| is_unsure(problem))
+    }
+}
+
+fn is_unsure(problem: &str) -> bool {
+    // A task that panicked is told beside the panic itself.
+    let begins =
+        ["Ran for duration: ", "panicked at sim/", "task "].iter().any(|word| problem.starts_with(word));
+    begins || [NOT_CONVERGED, NOT_RESUMED].iter().any(|word| problem.contains(word))
 }
 
 /// What there was in a run.
@@ -120,7 +141,10 @@ fn simulate(seed: u64, minutes: Option<u64>, time: &Time, log: &Log) -> (Vec<Str
         if log.first_fault().is_some() || worlds.iter().any(World::is_wrong) {
             break;
         }
-        worlds.iter_mut().for_each(|world| world.step(&mut sim));
+        problems.extend(worlds.iter_mut().filter_map(|world| world.step(&mut sim)));
+        if !problems.is_empty() {
+            break;
+        }
     }
     let mut counts = Counts { millis: log.millis(), ..Counts::default() };
     for world in worlds {
@@ -133,7 +157,7 @@ fn simulate(seed: u64, minutes: Option<u64>, time: &Time, log: &Log) -> (Vec<Str
         let found = if whole { checker.finish() } else { checker.found().to_vec() };
         problems.extend(found.iter().map(ToString::to_string));
         if !problems.is_empty() {
-            problems.extend(model.recent().into_iter().map(|event| format!("lately: {event}")));
+            problems.extend(model.recent().into_iter().map(|event| format!("{LATELY}{event}")));
         }
     }
     counts.faults = log.counts();
@@ -142,8 +166,12 @@ fn simulate(seed: u64, minutes: Option<u64>, time: &Time, log: &Log) -> (Vec<Str
 
 /// A broker, its clients, and what befalls them.
 struct World {
+    broker: String,
+    producer: String,
     model: Shared,
     chaos: Chaos,
+    promises: Promises,
+    log: Log,
 }
 
 impl World {
@@ -159,7 +187,7 @@ impl World {
         let address = format!("{broker}:9092");
         let dice = |part: &str| Dice::new(seed, &format!("{part} {number}"));
         let mut shape = dice("shape");
-        let disk = SimDisk::new(&format!("disk{number}"), dice("disk"), log.clone());
+        let disk = SimDisk::new(&format!("disk{number}"), dice("disk"), log.clone()).of(&broker);
         let control = Control::default();
         let host = Host::new(seed, number, time.clone(), log.clone(), disk.clone(), control.clone());
         let resets = host.resets.clone();
@@ -174,6 +202,7 @@ impl World {
             (name, address.clone(), model.clone(), net, log.clone(), dice(part))
         };
         let (name, address, shared, net, noted, throws) = client("producer");
+        let producer_name = name.clone();
         let producer = Producer::new(name.clone(), address, shared, net, noted, throws).until(minutes);
         sim.client(name, async move {
             producer.run().await;
@@ -214,6 +243,7 @@ impl World {
             let (name, address, shared, net, noted, throws) = client(&format!("member{at}-"));
             let number = if at < 3 { 0 } else { 1 };
             let (group, kind, is_static) = (format!("g{number}"), kinds[number], shape.one_in(3));
+            shared.borrow_mut().groups.insert(group.clone());
             let place = Place { name: name.clone(), address, group, is_static, consumer: 10 + at, kind };
             let member = Member::new(place, shared, net, noted, throws);
             sim.client(name, async move {
@@ -222,9 +252,11 @@ impl World {
             });
         }
         let time = time.clone();
-        let target = Target { broker, clients, disk, control, model: model.clone(), time, resets };
+        let target =
+            Target { broker: broker.clone(), clients, disk, control, model: model.clone(), time, resets };
         let chaos = Chaos::new(format!("chaos{number}"), dice("chaos"), log.clone(), target, minutes);
-        Self { model, chaos }
+        let promises = Promises::default();
+        Self { broker, producer: producer_name, model, chaos, promises, log: log.clone() }
     }
 
     /// Whether it is known already that the run fails.
@@ -232,15 +264,52 @@ impl World {
         !self.model.borrow().checker.found().is_empty()
     }
 
-    /// After each step of the simulation.
-    fn step(&mut self, sim: &mut turmoil::Sim<'_>) {
+    /// After each step of the simulation; gives what did not come in time.
+    fn step(&mut self, sim: &mut turmoil::Sim<'_>) -> Option<String> {
         if self.model.borrow().phase == Phase::Produced {
             self.chaos.end();
             if self.chaos.is_over() {
                 self.model.borrow_mut().phase = Phase::Reading;
-                self.chaos.crash(sim);
+                self.chaos.last_crash(sim);
             }
         }
         self.chaos.step(sim);
+        let now = Now {
+            millis: self.log.millis(),
+            phase: self.model.borrow().phase,
+            is_running: sim.is_host_running(&*self.broker),
+            is_hindered: self.chaos.hinders(&self.producer),
+            is_over: self.chaos.is_over(),
+            acked: self.model.borrow().acked,
+        };
+        match self.promises.look(now) {
+            Look::Fine => None,
+            Look::Resumed(took) => {
+                self.log.note(&self.broker, format_args!("acknowledged a write {took} ms after its start"));
+                self.log.count("work: starts after which a write was acknowledged", 1);
+                None
+            }
+            Look::Broken(what) => Some(format!("{}: {what}", self.broker)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(problems: &[&str]) -> Outcome {
+        let problems = problems.iter().map(|problem| (*problem).to_owned()).collect();
+        Outcome { problems, log: Log::new(Time::default()), counts: Counts::default() }
+    }
+
+    #[test]
+    fn a_time_that_is_up_shows_no_bug() {
+        let late = format!("broker0: 60000 ms after the last fault {NOT_CONVERGED}");
+        assert!(outcome(&[&late, "lately: {}"]).is_unsure());
+        assert!(outcome(&["panicked at sim/src/run.rs:1:1:\nno", "task 7 panicked"]).is_unsure());
+        assert!(!outcome(&["panicked at crates/shard/src/view.rs:1:1:\nno", "task 7 panicked"]).is_unsure());
+        assert!(!outcome(&[&late, "Part(1): offset 1 had another value"]).is_unsure());
+        assert!(!outcome(&[]).is_unsure());
     }
 }

@@ -100,12 +100,16 @@ async fn offsets_that_a_full_disk_does_not_let_reserve_are_not_lent() {
     assert_eq!(write(klamm.address()).await, Err(ErrorCode::NOT_ENOUGH_REPLICAS));
     disk.fill(false);
     // The refusal asked for offsets; so does each one that follows.
-    offsets.push(loop {
-        if let Ok(offset) = write(klamm.address()).await {
-            break offset;
+    let written = async {
+        loop {
+            if let Ok(offset) = write(klamm.address()).await {
+                break offset;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    });
+    };
+    let written = tokio::time::timeout(Duration::from_secs(60), written).await;
+    offsets.push(written.expect("space is there, and so are offsets"));
     klamm.stop().await;
     klamm = start(&disk).await.unwrap();
     offsets.push(write(klamm.address()).await.unwrap());

@@ -150,7 +150,8 @@ impl Group {
     ) {
         let newest = self.assigned.max(self.joined);
         self.pending.insert(commit, Pending { part, generation, newest });
-        let write = Write { commit, generation, offset, invoked: at, answered: None, cut_off: None, replaced: None };
+        let write =
+            Write { commit, generation, offset, invoked: at, answered: None, cut_off: None, replaced: None };
         self.registers.entry(part).or_default().writes.push_back(write);
     }
 

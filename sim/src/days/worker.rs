@@ -224,9 +224,13 @@ impl Worker {
             let topic_data = topic_data.collect();
             let request = ProduceRequest { acks: -1, timeout_ms: 30_000, topic_data, ..Default::default() };
             let client = self.client().await;
-            let Ok(answer) = client.ask(9, &request).await else {
-                self.client = None;
-                continue;
+            let answer = match client.ask(9, &request).await {
+                Ok(answer) => answer,
+                Err(lost @ Lost::Answer(_)) => return Err(lost.to_string()),
+                Err(_) => {
+                    self.client = None;
+                    continue;
+                }
             };
             let response = answer.decode::<ProduceRequest<'_>>().map_err(|lost| lost.to_string())?;
             for topic in &response.responses {

@@ -69,6 +69,12 @@ pub const MERGED: &str = "segments merged";
 /// See [`SEALED`].
 pub const CHECKPOINTS: &str = "checkpoints";
 
+/// The count of spells without space.
+const FULL: &str = "full disk";
+
+/// What a failed sync says.
+pub(super) const DEVICE_FAILED: &str = "the simulated device failed";
+
 /// How long operations take, in milliseconds: up to this, most of them.
 #[derive(Debug)]
 struct Pace {
@@ -95,8 +101,12 @@ pub(super) struct State {
     pub(super) bytes_max: Option<u64>,
     /// The sync after so many fails.
     pub(super) sync_fails_after: Option<u64>,
+    /// The broker on it.
+    pub(super) host: String,
     /// A fault was put in since the mount.
-    pub(super) hurt: bool,
+    pub(super) is_hurt: bool,
+    /// This want of space was met already.
+    spell_met: bool,
     /// A bit was flipped.
     pub(super) rotten: bool,
 }
@@ -119,7 +129,9 @@ impl State {
             full: false,
             bytes_max: None,
             sync_fails_after: None,
-            hurt: false,
+            host: String::new(),
+            is_hurt: false,
+            spell_met: false,
             rotten: false,
         }
     }
@@ -138,7 +150,26 @@ impl State {
         self.frozen = false;
         self.trap = None;
         self.sync_fails_after = None;
-        self.hurt = self.full || self.bytes_max.is_some();
+        self.hurt(self.full || self.bytes_max.is_some());
+    }
+
+    pub(super) fn hurt(&mut self, is_hurt: bool) {
+        self.is_hurt = is_hurt;
+        self.log.tolerate(&self.host, is_hurt || self.rotten);
+    }
+
+    /// Space is wanting from now on, or is there again.
+    pub(super) fn begin_spell(&mut self, wanting: bool) {
+        self.spell_met = false;
+        self.hurt(self.is_hurt || wanting);
+    }
+
+    /// There is no space for what was asked. A spell that is met is a fault, and one however often it is.
+    fn refuse_space(&mut self) -> io::Error {
+        self.log.count(FULL, u64::from(!self.spell_met));
+        self.log.count("work: calls without space", 1);
+        self.spell_met = true;
+        io::ErrorKind::StorageFull.into()
     }
 
     /// How long the operation takes, in milliseconds, and whether it has its effect although it springs the trap.
@@ -146,20 +177,17 @@ impl State {
         self.check(generation, path)?;
         self.log.note(&self.name, format_args!("{op:?} {}", path.display()));
         if self.full && matches!(op, Op::Replace | Op::Create | Op::Allocate | Op::Folder) {
-            self.hurt = true;
-            self.log.count("disk full", 1);
-            return Err(io::ErrorKind::StorageFull.into());
+            return Err(self.refuse_space());
         }
         if op == Op::Sync
             && let Some(after) = self.sync_fails_after
         {
             self.sync_fails_after = after.checked_sub(1);
             if after == 0 {
-                self.hurt = true;
-                self.log.tolerate(true);
-                self.log.count("fsync error", 1);
+                self.hurt(true);
+                self.log.count("work: failed syncs", 1);
                 self.log.note(&self.name, format_args!("fails to sync {}", path.display()));
-                return Err(io::Error::other("the simulated device failed"));
+                return Err(io::Error::other(DEVICE_FAILED));
             }
         }
         let pause = match op {
@@ -195,13 +223,11 @@ impl State {
 
     /// Refuses more bytes than there is space for.
     pub(super) fn grow(&mut self, more: u64, path: &Path) -> io::Result<()> {
-        if more == 0 || self.bytes_max.is_none_or(|max| self.bytes() + more <= max) {
+        if more == 0 || !self.full && self.bytes_max.is_none_or(|max| self.bytes() + more <= max) {
             return Ok(());
         }
-        self.hurt = true;
-        self.log.count("disk without so much space", 1);
         self.log.note(&self.name, format_args!("no space for {more} bytes of {}", path.display()));
-        Err(io::ErrorKind::StorageFull.into())
+        Err(self.refuse_space())
     }
 
     /// How long an operation takes after its effect, in milliseconds.

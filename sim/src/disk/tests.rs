@@ -219,3 +219,58 @@ async fn a_disk_with_so_many_bytes_left_refuses_more_and_takes_what_was_freed() 
     disk.leave(None);
     b.allocate(50_000).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_has_no_space_for_writes_either() {
+    let disk = disk(1);
+    let file = create(&folder(&disk).await, "a").await;
+    file.allocate(10).await.unwrap();
+    disk.fill(true);
+    write(&file, 0, b"0123456789");
+    let error = file.write_at(5, &mut [IoSlice::new(b"012345")]).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    disk.fill(false);
+    write(&file, 5, b"012345");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_excuses_what_names_it_until_the_next_start() {
+    let disk = disk(1);
+    let file = create(&folder(&disk).await, "a").await;
+    let full = io::Error::from(io::ErrorKind::StorageFull).to_string();
+    assert!(!disk.excuses(&full));
+    disk.fill(true);
+    assert!(disk.excuses(&format!("cannot write: {full}")) && !disk.excuses("an invariant was broken"));
+    disk.fill(false);
+    assert!(disk.excuses(&full), "it may be heard of later");
+    disk.mount();
+    assert!(!disk.excuses(&full));
+    drop(file);
+    let file = disk.mount().open(&path("a"), OpenMode::Write).await.unwrap();
+    disk.fail_sync(0);
+    let failed = file.sync_data().await.unwrap_err().to_string();
+    assert!(disk.excuses(&failed));
+    disk.mount();
+    assert!(!disk.excuses(&failed));
+    disk.fill(true);
+    disk.mount();
+    assert!(disk.excuses(&full), "it is full still");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spell_without_space_is_one_fault() {
+    let log = Log::new(Time::default());
+    let disk = SimDisk::new("disk", Dice::new(1, "disk"), log.clone());
+    let mount = folder(&disk).await;
+    let spells = || log.counts().get("full disk").copied();
+    disk.fill(true);
+    assert_eq!(spells(), None, "nobody met it");
+    for name in ["a", "b"] {
+        mount.open(&path(name), OpenMode::Create).await.map(drop).unwrap_err();
+    }
+    assert_eq!(spells(), Some(1));
+    disk.fill(false);
+    disk.leave(Some(0));
+    mount.replace(&path("c"), b"x").await.unwrap_err();
+    assert_eq!(spells(), Some(2));
+}

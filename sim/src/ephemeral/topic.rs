@@ -9,15 +9,9 @@ use klamm_protocol::{
 
 use super::{Chore, Ephemeral, Lane, TOPIC};
 use crate::{
-    client::{Client, Lost},
+    client::{Client, Lost, passes},
     model::Phase,
 };
-
-/// Whether the same may be asked again.
-fn passes(error: ErrorCode) -> bool {
-    [ErrorCode::NOT_LEADER_OR_FOLLOWER, ErrorCode::REQUEST_TIMED_OUT, ErrorCode::KAFKA_STORAGE_ERROR]
-        .contains(&error)
-}
 
 impl Ephemeral {
     pub(super) fn plan_chore(&mut self, phase: Phase) {

@@ -10,21 +10,10 @@ use klamm_protocol::{
 use super::{ByIndex, CONSUMER, Ephemeral, LAST, TOPIC};
 use crate::{
     batch::{Batch, Writer, values},
-    client::{Client, Lost},
+    client::{Client, Lost, passes},
     env::WALL_START_MS,
     model::{Phase, idempotent},
 };
-
-/// Errors of a broker that just starts, or reserves offsets.
-fn passes(error: ErrorCode) -> bool {
-    [
-        ErrorCode::NOT_LEADER_OR_FOLLOWER,
-        ErrorCode::REQUEST_TIMED_OUT,
-        ErrorCode::KAFKA_STORAGE_ERROR,
-        ErrorCode::NOT_ENOUGH_REPLICAS,
-    ]
-    .contains(&error)
-}
 
 impl Ephemeral {
     /// A batch for some of the partitions; what is open first.
@@ -63,15 +52,18 @@ impl Ephemeral {
         let answer = client.ask(9, &request).await?;
         let response = answer.decode::<ProduceRequest<'_>>()?;
         let told = response.responses.first().map(|topic| &topic.partition_responses[..]).unwrap_or_default();
-        for result in told {
-            let Some(batch) = sent.get(&result.index) else { continue };
+        for (index, batch) in &sent {
+            let result = told.iter().find(|told| told.index == *index);
+            let result = result.ok_or_else(|| Lost::Answer(format!("nothing about {:?}", batch.values)))?;
             match result.error_code {
                 ErrorCode::NONE => {
-                    self.lanes[result.index as usize].open = None;
+                    self.lanes[*index as usize].open = None;
                     let (values, offset) = (batch.values, result.base_offset);
                     self.model.borrow_mut().tell(Event::SendOk { values, offset });
                     self.log.count("work: records into memory", u64::from(values.count));
                 }
+                // Offsets are being reserved.
+                ErrorCode::NOT_ENOUGH_REPLICAS => {}
                 error if passes(error) => {}
                 error => self.refuse(format!("{:?} refused: {error:?}", batch.values)),
             }
@@ -121,14 +113,14 @@ impl Ephemeral {
         }
         let told = response.responses.first().map(|topic| &topic.partitions[..]).unwrap_or_default();
         let mut gone = Vec::new();
-        for partition in told {
-            let index = partition.partition_index;
-            let Some(asked) = asked.get(&index).copied() else { continue };
+        for (index, asked) in asked {
             let part = self.lanes[index as usize].part;
+            let partition = told.iter().find(|told| told.partition_index == index);
+            let partition = partition.ok_or_else(|| Lost::Answer(format!("nothing about {part:?}")))?;
             match partition.error_code {
                 ErrorCode::NONE => {}
                 ErrorCode::OFFSET_OUT_OF_RANGE => {
-                    gone.push(index);
+                    gone.push((index, asked));
                     continue;
                 }
                 error if passes(error) => continue,
@@ -154,18 +146,24 @@ impl Ephemeral {
                 records,
             }));
         }
-        for index in gone {
-            self.begin_again(client, index, consumer).await?;
+        for (index, asked) in gone {
+            self.begin_again(client, index, asked, consumer).await?;
         }
         Ok(())
     }
 
-    /// Goes on at the log start.
-    async fn begin_again(&mut self, client: &mut Client, index: i32, consumer: u32) -> Result<(), Lost> {
+    /// Goes on at the log start, which must lie above where it was.
+    async fn begin_again(
+        &mut self,
+        client: &mut Client,
+        index: i32,
+        asked: i64,
+        consumer: u32,
+    ) -> Result<(), Lost> {
         let begun = Some(self.model.borrow().checker.events());
         let part = self.lanes[index as usize].part;
         match client.log_start(TOPIC, index).await? {
-            Ok(log_start) => {
+            Ok(log_start) if log_start > asked => {
                 let lane = &mut self.lanes[index as usize];
                 (lane.next, lane.log_start) = (log_start, log_start);
                 let mut model = self.model.borrow_mut();
@@ -182,7 +180,7 @@ impl Ephemeral {
                 }));
             }
             Err(error) if passes(error) => {}
-            Err(error) => self.refuse(format!("{part:?}: no log start: {error:?}")),
+            told => self.refuse(format!("{part:?}: {asked} is out of range, it starts at {told:?}")),
         }
         Ok(())
     }

@@ -3,12 +3,11 @@
 use klamm_checker::{Event, Part, Poll};
 use klamm_protocol::{
     Blob, ErrorCode, FetchRequest, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest,
-    OffsetCommitRequest, OffsetFetchRequest, SyncGroupRequest,
+    OffsetCommitRequest, SyncGroupRequest,
     fetch::{FetchPartition, FetchTopic},
     join_group::JoinGroupRequestProtocol,
     leave_group::MemberIdentity,
     offset_commit::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
-    offset_fetch::OffsetFetchRequestTopic,
     sync_group::SyncGroupRequestAssignment,
 };
 
@@ -132,27 +131,11 @@ impl Member {
         if parts.is_empty() {
             return Ok(positions);
         }
-        let topic = self.topic();
-        let indexes = parts.iter().map(|part| self.index(*part)).collect();
-        let topics = vec![OffsetFetchRequestTopic { name: topic.into(), partition_indexes: indexes }];
-        let request = OffsetFetchRequest {
-            group_id: self.group.clone().into(),
-            topics: Some(topics),
-            require_stable: true,
-            ..Default::default()
-        };
+        let indexes: Vec<i32> = parts.iter().map(|part| self.index(*part)).collect();
         let begun = self.model.borrow().checker.events();
-        let answer = client.ask(7, &request).await?;
-        let response = answer.decode::<OffsetFetchRequest<'_>>()?;
-        if response.error_code != ErrorCode::NONE {
-            return Err(self.refused("fetching offsets", response.error_code));
-        }
-        let told = response.topics.first().ok_or_else(|| Lost::Answer("not one topic".to_owned()))?;
-        for (part, told) in parts.iter().zip(&told.partitions) {
-            if told.error_code != ErrorCode::NONE {
-                return Err(self.refused("fetching an offset", told.error_code));
-            }
-            let offset = Some(told.committed_offset).filter(|offset| *offset >= 0);
+        let told = client.committed(&self.group, &self.topic(), &indexes).await?;
+        let told = told.map_err(|error| self.refused("fetching offsets", error))?;
+        for (part, offset) in parts.iter().zip(told) {
             self.tell(Event::Committed { group: self.group.clone(), part: *part, begun, offset });
             positions.insert(*part, offset.unwrap_or(0));
         }
@@ -238,6 +221,10 @@ impl Member {
         let response = answer.decode::<OffsetCommitRequest<'_>>()?;
         let codes = response.topics.iter().flat_map(|topic| &topic.partitions).map(|one| one.error_code);
         let codes: Vec<ErrorCode> = codes.collect();
+        let asked = request.topics.iter().map(|topic| topic.partitions.len()).sum::<usize>();
+        if codes.len() != asked {
+            return Err(Lost::Answer(format!("{} of {asked} commits are answered", codes.len())).into());
+        }
         Ok(codes.iter().copied().find(|code| code.is_err()).unwrap_or_default())
     }
 
@@ -297,11 +284,12 @@ impl Member {
         let mut gone = Vec::new();
         for (part, offset) in asked {
             let index = self.index(part);
-            let Some(told) = told.iter().find(|told| told.partition_index == index) else { continue };
+            let told = told.iter().find(|told| told.partition_index == index);
+            let told = told.ok_or_else(|| Lost::Answer(format!("nothing about {part:?}")))?;
             match told.error_code {
                 ErrorCode::NONE => {}
                 ErrorCode::OFFSET_OUT_OF_RANGE => {
-                    gone.push((part, index));
+                    gone.push((part, index, offset));
                     continue;
                 }
                 error => return Err(self.refused("a fetch", error)),
@@ -320,9 +308,14 @@ impl Member {
                 records,
             }));
         }
-        for (part, index) in gone {
+        for (part, index, asked) in gone {
             let log_start = client.log_start(&self.topic(), index).await?;
-            positions.insert(part, log_start.map_err(|error| self.refused("listing offsets", error))?);
+            let log_start = log_start.map_err(|error| self.refused("listing offsets", error))?;
+            if log_start <= asked {
+                let what = format!("{part:?}: {asked} is out of range, it starts at {log_start}");
+                return Err(Lost::Answer(what).into());
+            }
+            positions.insert(part, log_start);
             self.tell(Event::Seek { consumer: self.consumer, part });
         }
         Ok(())

@@ -192,7 +192,13 @@ impl State {
             }
             Due::Answer => {
                 let reply = match call.answer.expect("it is due") {
-                    Answer::Of(number) => Ok((call.told[number].clone(), call.cut)),
+                    Answer::Of(number) => {
+                        let told = call.told[number].clone();
+                        // What is not there has no body.
+                        let cut = call.cut && matches!(told, Told::Object { .. });
+                        self.log.count("object get: body cut short", u64::from(cut));
+                        Ok((told, cut))
+                    }
                     Answer::Status(status) => Err(status),
                 };
                 if let Some(caller) = call.reply.take() {
@@ -211,7 +217,7 @@ impl State {
         match &call.ask {
             Ask::Put { name, bytes, create } => {
                 if *create && self.is_raced(call.client, name) {
-                    self.log.count("object store: two owners race for a name", 1);
+                    self.log.count(&format!("{DONE}races of two owners for a name"), 1);
                     if self.weather.says_conflict() {
                         return Told::Conflict;
                     }

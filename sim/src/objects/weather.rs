@@ -18,7 +18,7 @@ pub(super) struct Fate {
     pub(super) effects: Vec<u64>,
     /// When it is answered, and how; perhaps never.
     pub(super) answer: Option<(u64, Answer)>,
-    /// The body of the answer ends too early.
+    /// The body of the answer, if it has one, ends too early.
     pub(super) cut: bool,
 }
 
@@ -112,7 +112,8 @@ impl Weather {
                     cut: false,
                 },
             ),
-            6 if what == "get" => ("body cut short", Fate { cut: true, ..fine }),
+            // The store counts it, where there is a body.
+            6 if what == "get" => return Fate { cut: true, ..fine },
             6 => {
                 // A proxy on the way repeats it, and hands on either answer.
                 let again = way + self.dice.within(0..2000);

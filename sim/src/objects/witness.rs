@@ -37,7 +37,10 @@ impl Truth {
     /// trimmed meanwhile; its owner must find out.
     pub(super) fn acquired(&self, shard: usize, epoch: Epoch) {
         let known = &mut self.shards.lock()[shard];
-        self.log.count("object store: takeover landed in a trimmed slot", u64::from(epoch <= known.acquired));
+        self.log.count(
+            &format!("{DONE}takeovers that landed in a trimmed slot"),
+            u64::from(epoch <= known.acquired),
+        );
         known.acquired = known.acquired.max(epoch);
     }
 

@@ -31,7 +31,8 @@ use crate::{
     env::{SimClock, SimEntropy, SimNet},
     log::Tracing,
     model::{Model, Phase, Shared},
-    run::{Counts, Outcome, RUNNING, watch_panics},
+    promises::NOT_CONVERGED,
+    run::{Counts, LAST_RESTART, LATELY, Outcome, RUNNING, watch_panics},
 };
 
 const TICK: Duration = Duration::from_millis(1);
@@ -45,7 +46,7 @@ pub fn run(seed: u64) -> Outcome {
     let time = Time::default();
     let log = Log::new(time.clone());
     // Stores fail all the time, and brokers may say so; a shard that halts is noticed.
-    log.tolerate(true);
+    log.tolerate_all();
     RUNNING.with(|running| running.replace(Some(log.clone())));
     let (problems, counts) = tracing::subscriber::with_default(Tracing::new(log.clone()), || {
         panic::catch_unwind(AssertUnwindSafe(|| World::new(seed, time, &log).run())).unwrap_or_default()
@@ -202,8 +203,7 @@ impl World {
                 break;
             }
             if self.calm && now > self.calm_at + CONVERGES_MS {
-                problems
-                    .push(format!("{CONVERGES_MS} ms after the last fault not all is acknowledged and read"));
+                problems.push(format!("{CONVERGES_MS} ms after the last fault {NOT_CONVERGED}"));
                 break;
             }
         }
@@ -261,7 +261,7 @@ impl World {
 
     fn crash(&mut self, number: usize, now: u64) {
         self.log.note("world", format_args!("broker {number} crashes"));
-        self.log.count("kill", 1);
+        self.log.count(if self.calm { LAST_RESTART } else { "kill" }, 1);
         self.brokers.lock()[number] = None;
         let process = &mut self.processes[number];
         process.running = None;
@@ -341,7 +341,7 @@ impl World {
         let found = if whole { checker.finish() } else { checker.found().to_vec() };
         problems.extend(found.iter().map(ToString::to_string));
         if !problems.is_empty() {
-            problems.extend(model.recent().into_iter().map(|event| format!("lately: {event}")));
+            problems.extend(model.recent().into_iter().map(|event| format!("{LATELY}{event}")));
         }
         let counts =
             Counts { millis: now, operations: model.operations, read: model.read, faults: self.log.counts() };

@@ -14,7 +14,10 @@ use klamm_protocol::{
 };
 
 use super::{Lane, Producer};
-use crate::{client::Lost, model::Life};
+use crate::{
+    client::{Lost, passes},
+    model::Life,
+};
 
 /// IncrementalAlterConfigs: a topic's configuration is set.
 const TOPIC: i8 = 2;
@@ -104,7 +107,11 @@ impl Producer {
 
     pub(super) async fn do_chore(&mut self) -> Result<(), Lost> {
         match self.chore.expect("there is one") {
-            Chore::ProducerId => self.new_id().await?,
+            Chore::ProducerId => {
+                if !self.new_id().await? {
+                    return Ok(());
+                }
+            }
             Chore::Create { topic, again } => {
                 self.chore = Some(Chore::Create { topic, again: true });
                 if !self.create(topic, again).await? {
@@ -135,10 +142,11 @@ impl Producer {
             }
         }
         self.chore = None;
+        self.model.borrow_mut().acked += 1;
         Ok(())
     }
 
-    async fn new_id(&mut self) -> Result<(), Lost> {
+    async fn new_id(&mut self) -> Result<bool, Lost> {
         let request = InitProducerIdRequest {
             transactional_id: None,
             transaction_timeout_ms: -1,
@@ -147,13 +155,15 @@ impl Producer {
         };
         let answer = self.client.as_mut().expect("connected").ask(4, &request).await?;
         let response = answer.decode::<InitProducerIdRequest<'_>>()?;
-        if response.error_code != ErrorCode::NONE {
-            return Err(Lost::Answer(format!("{:?}", response.error_code)));
+        match response.error_code {
+            ErrorCode::NONE => {}
+            error if passes(error) => return Ok(false),
+            error => self.model.borrow_mut().refuse(format!("no producer id: {error:?}")),
         }
         self.model.borrow_mut().tell(Event::ProducerId { id: response.producer_id });
         self.writer = Some((response.producer_id, response.producer_epoch));
         self.lanes.values_mut().for_each(Lane::restart);
-        Ok(())
+        Ok(true)
     }
 
     async fn create(&mut self, number: usize, again: bool) -> Result<bool, Lost> {
@@ -180,7 +190,7 @@ impl Producer {
         match result.error_code {
             ErrorCode::NONE => model.topics[number].id = Some(result.topic_id),
             ErrorCode::TOPIC_ALREADY_EXISTS if again => {}
-            error if passing(error) => return Ok(false),
+            error if passes(error) => return Ok(false),
             error => model.refuse(format!("topic {number} is not created: {error:?}")),
         }
         model.operations += 1;
@@ -207,7 +217,7 @@ impl Producer {
         match result.error_code {
             ErrorCode::NONE => {}
             ErrorCode::INVALID_PARTITIONS if again => {}
-            error if passing(error) => return Ok(false),
+            error if passes(error) => return Ok(false),
             error => model.refuse(format!("topic {number} gets no partition: {error:?}")),
         }
         model.operations += 1;
@@ -242,7 +252,7 @@ impl Producer {
         let [result] = &response.responses[..] else { return Err(Lost::Answer("not one topic".to_owned())) };
         match result.error_code {
             ErrorCode::NONE => self.model.borrow_mut().operations += 1,
-            error if passing(error) => return Ok(false),
+            error if passes(error) => return Ok(false),
             error => self.model.borrow_mut().refuse(format!("topic {number} is not altered: {error:?}")),
         }
         Ok(true)
@@ -272,7 +282,7 @@ impl Producer {
         match result.error_code {
             ErrorCode::NONE => {}
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC_ID if again => {}
-            error if passing(error) => return Ok(false),
+            error if passes(error) => return Ok(false),
             error => model.refuse(format!("topic {number} is not deleted: {error:?}")),
         }
         model.operations += 1;
@@ -304,15 +314,9 @@ impl Producer {
                 let log_start = result.low_watermark;
                 self.model.borrow_mut().tell(Event::TrimOk { part, log_start });
             }
-            error if passing(error) => return Ok(false),
+            error if passes(error) => return Ok(false),
             error => self.model.borrow_mut().refuse(format!("{part:?} is not trimmed to {below}: {error:?}")),
         }
         Ok(true)
     }
-}
-
-/// Whether the same may be asked again.
-fn passing(error: ErrorCode) -> bool {
-    [ErrorCode::NOT_LEADER_OR_FOLLOWER, ErrorCode::REQUEST_TIMED_OUT, ErrorCode::KAFKA_STORAGE_ERROR]
-        .contains(&error)
 }
