@@ -131,6 +131,7 @@ async fn apply(
             let why = format!("The topic '{}' does not exist.", topic.name);
             Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, why))
         }
+        Reply::TooLarge => Err(bad(topic_config::TOO_LARGE.to_owned())),
         _ => Err((ErrorCode::KAFKA_STORAGE_ERROR, "the disk is full".to_owned())),
     }
 }

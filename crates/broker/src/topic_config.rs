@@ -6,6 +6,7 @@ mod table;
 
 use std::collections::BTreeMap;
 
+use klamm_cluster::{CONFIGS_BYTES_MAX, configs_bytes};
 use klamm_model::StorageClass;
 
 use crate::{
@@ -33,6 +34,11 @@ enum Form {
     /// partition:broker, or *.
     Replicas,
 }
+
+/// What is said of configurations that are too much together.
+pub(crate) const TOO_LARGE: &str =
+    "the names and values of a topic's configurations may take 48 KiB in all; shorten the lists";
+const _: () = assert!(CONFIGS_BYTES_MAX == 48 << 10);
 
 /// A value that is refused.
 struct Bad {
@@ -128,7 +134,7 @@ impl Form {
     }
 }
 
-/// Refuses unknown names and values of the wrong form.
+/// Refuses unknown names, values of the wrong form, and more than a topic may have.
 pub(crate) fn check(configs: &BTreeMap<String, String>) -> Result<(), String> {
     for (name, value) in configs {
         let Some(Config { form, .. }) = CONFIGS.iter().find(|known| known.name == name) else {
@@ -149,7 +155,10 @@ pub(crate) fn check(configs: &BTreeMap<String, String>) -> Result<(), String> {
     {
         return Err(format!("conflict topic config setting {least} ({min}) > {most} ({max})"));
     }
-    Ok(())
+    match configs_bytes(configs) {
+        bytes if bytes > CONFIGS_BYTES_MAX => Err(TOO_LARGE.to_owned()),
+        _ => Ok(()),
+    }
 }
 
 /// A topic's own value that is a number.
@@ -257,6 +266,10 @@ mod tests {
         assert!(
             !check("leader.replication.throttled.replicas", "x") && !check("remote.storage.enable", "true")
         );
+        let throttled = |pairs: usize| vec!["0:1"; pairs].join(",");
+        assert!(check("leader.replication.throttled.replicas", &throttled(8000)));
+        assert!(!check("leader.replication.throttled.replicas", &throttled(250_000)));
+        assert!(!check("retention.ms", &format!("{}5", " ".repeat(50_000))));
         for config in CONFIGS {
             assert!(
                 config.form.refuses(config.name, config.default).is_none() || is_fixed(config.name),

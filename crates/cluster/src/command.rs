@@ -38,7 +38,7 @@ pub enum Command {
         /// How many it has afterwards; more than before.
         total: i32,
     },
-    /// Replace a topic's own configuration.
+    /// Change a topic's own configuration; all of it may take [`crate::CONFIGS_BYTES_MAX`] afterwards.
     SetConfigs {
         /// The topic.
         topic: TopicId,
@@ -86,6 +86,6 @@ pub enum Reply {
     Done,
     /// The disk is full, and the command needs space.
     Full,
-    /// The command's record is too large for an entry.
+    /// The command's record is too large for an entry, or the configuration for a topic.
     TooLarge,
 }

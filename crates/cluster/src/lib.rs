@@ -13,6 +13,6 @@ mod state;
 mod tests;
 
 pub use command::{Command, CreateError, NewTopic, Reply};
-pub use machine::OFFSETS_RESERVED;
+pub use machine::{CONFIGS_BYTES_MAX, OFFSETS_RESERVED, configs_bytes};
 pub use record::ClusterRecord;
 pub use state::{Cluster, Effect, EffectKind, Shard, ShardRole, Topic, TopicPartition};

@@ -14,6 +14,15 @@ use crate::{
 /// How many offsets of a partition in memory are reserved at a time. They are skipped at a restart.
 pub const OFFSETS_RESERVED: Offset = 1_000_000;
 
+/// What a topic's configurations take at most, as [`configs_bytes`] counts: some more than the longest value that Kafka's own
+/// messages carry. A change of one is recorded with all the others.
+pub const CONFIGS_BYTES_MAX: usize = 48 << 10;
+
+/// What a topic's configurations take in a record, but for their number.
+pub fn configs_bytes(configs: &BTreeMap<String, String>) -> usize {
+    configs.iter().map(|(key, value)| key.len() + value.len() + 8).sum()
+}
+
 /// The shards that a new cluster of one broker has.
 const FIRST_SHARDS: [(ShardId, ShardRole); 3] = [
     (ShardId(1), ShardRole::Partitions(StorageClass::Disk)),
@@ -98,6 +107,10 @@ impl Cluster {
                 None => drop(configs.remove(&key)),
             }
         }
+        // Two changes that are good by themselves may be too much together.
+        if configs_bytes(&configs) > CONFIGS_BYTES_MAX {
+            return Decision::reply(Reply::TooLarge);
+        }
         Decision::record(ClusterRecord::ConfigsSet { topic: id, configs }, Reply::Changed(true))
     }
 
@@ -167,12 +180,10 @@ impl Machine for Cluster {
         match command {
             Command::DeleteTopic(_) | Command::EffectDone { .. } => None,
             Command::CreateTopic(new) => {
-                let configs =
-                    new.configs.iter().map(|(key, value)| key.len() + value.len() + 8).sum::<usize>();
-                Some(512 + 12 * new.partitions as u64 + configs as u64)
+                Some(512 + 12 * new.partitions as u64 + configs_bytes(&new.configs) as u64)
             }
             Command::AddPartitions { total, .. } => Some(64 + 12 * u64::from(total.unsigned_abs())),
-            Command::SetConfigs { .. } => Some(64 << 10),
+            Command::SetConfigs { .. } => Some(64 + CONFIGS_BYTES_MAX as u64),
             Command::Begin { .. } | Command::ReserveProducerIds { .. } | Command::ReserveOffsets { .. } => {
                 Some(64)
             }

@@ -19,10 +19,12 @@ impl Story {
 
     /// Decides and replays, through the record's codec.
     fn tell(&mut self, command: Command) -> Reply {
+        let space = Cluster::space_bytes(&command).unwrap_or(u64::MAX);
         let decision = self.0.decide(command, Now { epoch: Epoch(1), wall_ms: 0 });
         if let Some(record) = decision.record {
             let mut out = PayloadWriter::default();
             record.encode(&mut out);
+            assert!(out.len() as u64 <= space, "{} bytes for a record of {}", space, out.len());
             let back = ClusterRecord::decode(&mut PayloadReader::new(out.finish().concat().into())).unwrap();
             assert_eq!(back, record);
             self.0.replay(&back, At { slot: Slot(0), epoch: Epoch(1), time_ms: 0 });
@@ -107,6 +109,25 @@ fn topics_grow_and_are_configured() {
     story.tell(Command::DeleteTopic(topic));
     assert_eq!(story.tell(Command::SetConfigs { topic, changes }), Reply::Changed(false));
     assert_eq!(story.0.shards().map(|(_, shard)| shard.partitions).sum::<u32>(), 0);
+}
+
+/// A full disk takes a command at its word: see [`Story::tell`].
+#[test]
+fn configurations_are_bounded_together() {
+    let mut story = Story::begin();
+    story.create("a", 1, 1, StorageClass::Disk);
+    let topic = TopicId([1; 16]);
+    let mut set = |name: &str, bytes: usize| {
+        let changes = BTreeMap::from([(name.to_owned(), Some("x".repeat(bytes)))]);
+        story.tell(Command::SetConfigs { topic, changes })
+    };
+    assert_eq!(set("one", 1 << 20), Reply::TooLarge);
+    assert_eq!(set("one", 30_000), Reply::Changed(true));
+    assert_eq!(set("two", 30_000), Reply::TooLarge);
+    assert_eq!(set("two", 19_000), Reply::Changed(true));
+    assert_eq!(set("retention.ms", 1000), Reply::TooLarge, "a short change records all");
+    assert_eq!(set("one", 100), Reply::Changed(true));
+    assert_eq!(set("retention.ms", 1000), Reply::Changed(true));
 }
 
 #[test]

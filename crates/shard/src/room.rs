@@ -26,6 +26,10 @@ impl Room {
 
     /// Takes room for a record, if there is enough. `space` is what its command says ([`klamm_machine::Machine::space_bytes`]).
     pub(crate) fn take<R: Record>(&mut self, space: Option<u64>, record: &R) -> bool {
+        debug_assert!(
+            space.is_none_or(|bytes| encoded_bytes(record) <= bytes),
+            "a command says what it needs"
+        );
         let (bytes, room) = match space {
             Some(bytes) => (bytes, self.any),
             None if self.owed == u64::MAX => return true,
