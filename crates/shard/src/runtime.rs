@@ -110,6 +110,7 @@ async fn run<M: Machine, V: View<M>>(
 ) {
     let shard = context.config.shard;
     let mut pause = RETRY;
+    let mut drained = Vec::with_capacity(DRAIN_MAX);
     loop {
         let claim = Claim {
             shard,
@@ -139,13 +140,15 @@ async fn run<M: Machine, V: View<M>>(
         pause = RETRY;
         context.durable.store(loaded.ownership.next.slot.0, Ordering::Release);
         context.tell.send_replace(ShardState::Serving(loaded.ownership.epoch));
-        let exit =
-            Owner::new(&context, loaded, &mut view).serve(&mut requests, context.stopping.clone()).await;
-        match exit {
+        let mut owner = Owner::new(&context, loaded, &mut view);
+        match owner.serve(&mut requests, &mut drained, context.stopping.clone()).await {
             Exit::Stopped => break,
             Exit::Failed(error) => {
                 tracing::error!(%shard, %error, "the shard lost its journal; dropping its state and loading again");
+                // Before those who wait are told: they go on when it has loaded.
                 context.tell.send_replace(ShardState::Loading);
+                drop(owner);
+                drained.clear();
                 while requests.try_recv().is_ok() {}
             }
         }
@@ -223,11 +226,11 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
     }
 
     async fn serve(
-        mut self,
+        &mut self,
         requests: &mut mpsc::Receiver<Request<M>>,
+        drained: &mut Vec<Request<M>>,
         mut stopping: watch::Receiver<bool>,
     ) -> Exit {
-        let mut drained = Vec::with_capacity(DRAIN_MAX);
         let mut stop = false;
         loop {
             self.start_background();
@@ -246,9 +249,9 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
                 }
                 cleaned = self.cleaner.step() => self.cleaner.done(cleaned, self.view),
                 () = stop_asked(&mut stopping), if !stop => stop = true,
-                count = requests.recv_many(&mut drained, DRAIN_MAX), if !stop && self.in_flight.len() < IN_FLIGHT_MAX => {
+                count = requests.recv_many(drained, DRAIN_MAX), if !stop && self.in_flight.len() < IN_FLIGHT_MAX => {
                     stop = count == 0;
-                    if let Err(error) = self.decide(&mut drained).await {
+                    if let Err(error) = self.decide(drained).await {
                         return Exit::Failed(error);
                     }
                 }

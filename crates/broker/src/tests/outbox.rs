@@ -1,12 +1,20 @@
 //! What was promised to other shards arrives, whoever waits for it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use klamm_cluster::Command as ClusterCommand;
 use klamm_model::{PartitionId, ShardId, Slot, StorageClass};
+use klamm_shard::ShardError;
 use klamm_store::{
-    AppendError, Entry, Head, Journal, ReadError, ShardStore, Tail, TrimError, Written, memory::MemoryStore,
+    AppendError, Entry, EntryKind, Head, Journal, ReadError, ShardStore, Tail, TrimError, Written,
+    memory::MemoryStore,
 };
 use tokio::sync::Semaphore;
 
@@ -15,16 +23,43 @@ use crate::AllowClients;
 
 const PARTITION: PartitionId = PartitionId { topic: TOPIC, index: 0 };
 
-/// A journal that says that entries are durable only when it is permitted to.
+/// A journal that says that entries are durable only when it is permitted to, and fails when it is told to.
 struct Gated {
     inner: Arc<dyn Journal>,
     permits: Semaphore,
+    /// The next so many entries with records are not written.
+    refused: AtomicU32,
+    /// The next so many are written, and nobody hears of it.
+    unheard: AtomicU32,
+}
+
+impl Gated {
+    /// That of a shard, in front of its memory.
+    fn of(stores: &mut Stores, shard: ShardId) -> Arc<Self> {
+        let store = MemoryStore::open(shard);
+        let inner = Arc::clone(&store.journal);
+        let (refused, unheard) = Default::default();
+        let gate = Arc::new(Self { inner, permits: Semaphore::new(1), refused, unheard });
+        stores.0.insert(shard, ShardStore { journal: Arc::clone(&gate) as Arc<dyn Journal>, ..store });
+        gate
+    }
+}
+
+fn take(count: &AtomicU32) -> bool {
+    count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
 }
 
 #[async_trait]
 impl Journal for Gated {
     async fn append(&self, entry: Entry, written: Written) -> Result<(), AppendError> {
+        let (slot, has_records) = (entry.header.key.slot, entry.header.kind == EntryKind::Records);
+        if has_records && take(&self.refused) {
+            return Err(AppendError::Io(slot, "not now".to_owned()));
+        }
         self.inner.append(entry, written).await?;
+        if has_records && take(&self.unheard) {
+            return Err(AppendError::Unknown(slot, "no answer".to_owned()));
+        }
         drop(self.permits.acquire().await.expect("never closed"));
         Ok(())
     }
@@ -54,16 +89,41 @@ async fn eventually(mut done: impl FnMut() -> bool) {
 
 #[tokio::test]
 async fn a_topic_has_its_partitions_though_nobody_waits_for_it_any_more() {
-    let store = MemoryStore::open(ShardId::CLUSTER);
-    let gate = Arc::new(Gated { inner: Arc::clone(&store.journal), permits: Semaphore::new(1) });
     let mut stores = Stores::default();
-    stores.0.insert(ShardId::CLUSTER, ShardStore { journal: Arc::clone(&gate) as Arc<dyn Journal>, ..store });
+    let gate = Gated::of(&mut stores, ShardId::CLUSTER);
     let parts = stores.start().await;
     let broker = broker(parts.clone(), Arc::new(AllowClients)).await;
     let closed = gate.permits.acquire().await.unwrap();
     let create = broker.change(TOPIC, new_topic(StorageClass::Disk, 1));
     tokio::time::timeout(Duration::from_millis(30), create).await.expect_err("it is not durable");
     drop(closed);
+    eventually(|| parts.shards.values().any(|shard| shard.view.get(PARTITION).is_some())).await;
+    eventually(|| parts.image.load().outbox().next().is_none()).await;
+}
+
+/// Whoever asked is told that it failed; what it asked for stands in the metadata.
+#[tokio::test]
+async fn a_change_that_nobody_heard_of_has_its_effects() {
+    let mut stores = Stores::default();
+    let gate = Gated::of(&mut stores, ShardId::CLUSTER);
+    let parts = stores.start().await;
+    let broker = broker(parts.clone(), Arc::new(AllowClients)).await;
+    gate.unheard.store(1, Ordering::Relaxed);
+    let changed = broker.change(TOPIC, new_topic(StorageClass::Disk, 1)).await;
+    assert_eq!(changed, Err(ShardError::NotServing));
+    eventually(|| parts.shards.values().any(|shard| shard.view.get(PARTITION).is_some())).await;
+    eventually(|| parts.image.load().outbox().next().is_none()).await;
+}
+
+#[tokio::test]
+async fn an_effect_that_fails_at_first_comes_later() {
+    let mut stores = Stores::default();
+    let gate = Gated::of(&mut stores, ShardId(1));
+    let parts = stores.start().await;
+    let broker = broker(parts.clone(), Arc::new(AllowClients)).await;
+    gate.refused.store(1, Ordering::Relaxed);
+    let changed = broker.change(TOPIC, new_topic(StorageClass::Disk, 1)).await;
+    assert_eq!(changed, Err(ShardError::NotServing));
     eventually(|| parts.shards.values().any(|shard| shard.view.get(PARTITION).is_some())).await;
     eventually(|| parts.image.load().outbox().next().is_none()).await;
 }

@@ -1,11 +1,17 @@
 //! No reply before its entry is durable; a fenced owner acknowledges nothing more.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
 
+use futures_util::FutureExt as _;
 use klamm_env::Env;
 use klamm_model::{Epoch, Slot};
 use klamm_partition::Command;
 use klamm_store::{Claim, Journal, Nonce, ReadError, ShardStore, acquire};
+use parking_lot::Mutex;
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::{SHARD, TOPIC, config, journal::Gated, memory, produce, serve};
@@ -90,6 +96,34 @@ async fn a_fenced_owner_acknowledges_nothing_and_loads_again() {
     assert_eq!(values[0], "mine");
     assert!(!values.contains(&"lost".to_owned()));
     assert!(served.view(0).epoch_of(1).unwrap() > Epoch(2));
+}
+
+/// What the shard was doing when a waiting request was told.
+struct Told {
+    shard: Shard<klamm_partition::Partitions>,
+    then: Mutex<Option<ShardState>>,
+}
+
+impl Wake for Told {
+    fn wake(self: Arc<Self>) {
+        self.then.lock().get_or_insert(self.shard.state());
+    }
+}
+
+/// Else they wait for a shard that serves, find that it does, and miss what it knows once it has loaded again.
+#[tokio::test]
+async fn who_is_told_that_a_request_is_lost_finds_the_shard_loading() {
+    let store = memory();
+    let served = serve(&store, 1 << 30, 1 << 20).await;
+    served.create(1).await;
+    fence(&store).await;
+    let told = Arc::new(Told { shard: served.shard.clone(), then: Mutex::new(None) });
+    let mut lost = served.send(0, batch("lost", 0, None)).boxed();
+    let waker = Waker::from(Arc::clone(&told));
+    assert!(lost.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+    super::eventually(async || told.then.lock().is_some()).await;
+    assert_eq!(*told.then.lock(), Some(ShardState::Loading));
+    assert_eq!(lost.poll_unpin(&mut Context::from_waker(&waker)), Poll::Ready(Err(ShardError::NotServing)));
 }
 
 #[tokio::test]
