@@ -83,6 +83,7 @@ impl Partitions {
             head,
             rest,
             producer_expiration_ms: produce.producer_expiration_ms,
+            foreign_producer: produce.foreign_producer,
         };
         Decision::record(PartitionRecord::Batch(batch), done(base_offset, next_offset, append_time_ms))
     }
@@ -131,6 +132,7 @@ impl Partitions {
             *producer = Producer::new(header.producer_id, header.producer_epoch);
         }
         producer.note(header.producer_epoch, written, at.time_ms);
+        producer.foreign = batch.foreign_producer;
     }
 }
 

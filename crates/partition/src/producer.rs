@@ -42,6 +42,8 @@ pub(crate) struct Producer {
     pub(crate) id: ProducerId,
     pub(crate) epoch: ProducerEpoch,
     pub(crate) last_time_ms: i64,
+    /// Whether its id is none of this cluster's.
+    pub(crate) foreign: bool,
     pub(crate) window: VecDeque<Written>,
 }
 
@@ -54,7 +56,7 @@ pub(crate) enum Admission {
 
 impl Producer {
     pub(crate) fn new(id: ProducerId, epoch: ProducerEpoch) -> Self {
-        Self { id, epoch, last_time_ms: 0, window: VecDeque::with_capacity(1) }
+        Self { id, epoch, last_time_ms: 0, foreign: false, window: VecDeque::with_capacity(1) }
     }
 
     /// Whether a batch of this producer may be appended. One that may have been forgotten may go on anywhere; one that

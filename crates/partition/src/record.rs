@@ -13,6 +13,7 @@ const DROPPED: u8 = 3;
 const RESERVED: u8 = 4;
 const LOG_START_MOVED: u8 = 5;
 const CREATED_FOR: u8 = 6;
+const FOREIGN_BATCH: u8 = 7;
 /// Tag, partition, producer expiry, length: what stands before a batch's own bytes.
 const BATCH_PREFIX_BYTES: usize = 1 + PartitionId::BYTES + 8 + 4;
 
@@ -27,6 +28,8 @@ pub struct StoredBatch {
     pub rest: Bytes,
     /// How long a silent producer is remembered, in milliseconds.
     pub producer_expiration_ms: i64,
+    /// Whether the producer's id is none of this cluster's. Older versions did not record it.
+    pub foreign_producer: bool,
 }
 
 impl StoredBatch {
@@ -80,7 +83,7 @@ impl Record for PartitionRecord {
     fn encode(&self, out: &mut PayloadWriter) {
         match self {
             Self::Batch(batch) => {
-                out.u8(BATCH);
+                out.u8(if batch.foreign_producer { FOREIGN_BATCH } else { BATCH });
                 out.raw(&batch.partition.to_bytes());
                 out.i64(batch.producer_expiration_ms);
                 out.u32(u32::try_from(batch.bytes()).expect("a batch fits in a frame"));
@@ -119,7 +122,7 @@ impl Record for PartitionRecord {
 
     fn decode(input: &mut PayloadReader) -> Result<Self, Corrupt> {
         match input.u8()? {
-            BATCH => {
+            tag @ (BATCH | FOREIGN_BATCH) => {
                 let partition = PartitionId::from_bytes(input.array()?);
                 let producer_expiration_ms = input.i64()?;
                 let bytes = input.u32()? as usize;
@@ -128,7 +131,14 @@ impl Record for PartitionRecord {
                     return Err(Corrupt("a batch's length"));
                 }
                 let rest = input.take(bytes - HEAD_BYTES)?;
-                Ok(Self::Batch(StoredBatch { partition, head, rest, producer_expiration_ms }))
+                let foreign_producer = tag == FOREIGN_BATCH;
+                Ok(Self::Batch(StoredBatch {
+                    partition,
+                    head,
+                    rest,
+                    producer_expiration_ms,
+                    foreign_producer,
+                }))
             }
             tag @ (CREATED | CREATED_FOR) => {
                 let topic = TopicId(input.array()?);

@@ -64,7 +64,8 @@ impl Partition {
         let forgotten_below = &mut self.forgotten_below;
         self.producers.retain(|id, producer| {
             let stays = now_ms.saturating_sub(producer.last_time_ms) < expiration_ms;
-            if !stays {
+            // Another cluster's ids say nothing of who was here of this one's.
+            if !stays && !producer.foreign {
                 *forgotten_below = (*forgotten_below).max(id.saturating_add(1));
             }
             stays

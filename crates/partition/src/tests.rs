@@ -42,10 +42,12 @@ impl Story {
     /// Decides and replays, through the record's codec.
     fn tell(&mut self, command: Command) -> Reply {
         let now = Now { epoch: Epoch(3), wall_ms: self.time_ms };
+        let space = Partitions::space_bytes(&command).unwrap_or(u64::MAX);
         let decision = self.machine.decide(command, now);
         if let Some(record) = decision.record {
             let mut out = PayloadWriter::default();
             record.encode(&mut out);
+            assert!(out.len() as u64 <= space, "a full disk takes commands at their word");
             let mut input = PayloadReader::new(out.finish().concat().into());
             let back = PartitionRecord::decode(&mut input).unwrap();
             input.finish().unwrap();
@@ -175,6 +177,23 @@ fn who_was_never_here_begins_with_0() {
     story.machine.snapshot().into_iter().for_each(|(key, value)| restored.restore(key, value).unwrap());
     story.machine = restored;
     assert_eq!(story.produce(0, batch(Some((4, 0, 1)), 1)), gap(1), "as a snapshot knows");
+}
+
+#[test]
+fn a_stranger_who_falls_silent_takes_nobody_along() {
+    let mut story = Story::begin();
+    let gap = Err(ProduceError::Sequence(SequenceError::OutOfOrder { expected: 0, got: 5 }));
+    assert_eq!(story.produce(0, batch(Some((FOREIGN, 0, 40)), 1)), Ok(0));
+    let mut restored = Partitions::default();
+    story.machine.snapshot().into_iter().for_each(|(key, value)| restored.restore(key, value).unwrap());
+    assert_eq!(restored, story.machine);
+    story.machine = restored;
+    story.time_ms += DAY_MS;
+    assert_eq!(story.produce(0, batch(None, 1)), Ok(1));
+    assert_eq!(story.produce(0, batch(Some((9, 0, 0)), 1)), Ok(2));
+    assert_eq!(story.machine.get(PartitionId { topic: TOPIC, index: 0 }).unwrap().producers(), 1);
+    assert_eq!(story.produce(0, batch(Some((4, 0, 5)), 1)), gap, "4 was never here");
+    assert_eq!(story.produce(0, batch(Some((FOREIGN, 0, 41)), 1)), Ok(3), "it goes on all the same");
 }
 
 #[test]
