@@ -52,6 +52,8 @@ pub enum Resource<'a> {
     Cluster,
     /// A topic, by name.
     Topic(&'a str),
+    /// Some topic: whether there may be one of which the principal is allowed to.
+    AnyTopic,
     /// A consumer group.
     Group(&'a str),
 }

@@ -76,17 +76,28 @@ impl Incoming {
         self.broker.topic(name, id)
     }
 
-    /// The topic of committed offsets: by name, and by id from version 10 on (OffsetCommit, OffsetFetch).
-    pub(crate) fn offset_topic(&self, name: &str, id: Uuid) -> Result<Arc<Topic>, ErrorCode> {
+    /// The topic of committed offsets: by name, and by id from version 10 on (OffsetCommit, OffsetFetch); the principal
+    /// needs `operation`.
+    pub(crate) fn offset_topic(
+        &self,
+        operation: Operation,
+        name: &str,
+        id: Uuid,
+    ) -> Result<Arc<Topic>, ErrorCode> {
         let by_id = self.version >= TOPIC_IDS_SINCE_OFFSETS;
         if by_id && id == Uuid::ZERO {
             return Err(ErrorCode::UNKNOWN_TOPIC_ID);
         }
         let topic = self.broker.topic(name, if by_id { id } else { Uuid::ZERO })?;
-        match self.may(Operation::Read, Resource::Topic(topic.name.as_str())) {
+        match self.may(operation, Resource::Topic(topic.name.as_str())) {
             true => Ok(topic),
             false => Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
         }
+    }
+
+    /// Whether the principal may make a topic of this name.
+    pub(crate) fn may_create(&self, name: &str) -> bool {
+        self.may(Operation::Create, Resource::Cluster) || self.may(Operation::Create, Resource::Topic(name))
     }
 
     /// Whether the principal may.

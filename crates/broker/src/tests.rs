@@ -1,6 +1,7 @@
 //! A broker over memory carriers, without sockets: what can't be told from outside.
 
 mod authorization;
+mod naming;
 mod outbox;
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
@@ -10,7 +11,7 @@ use klamm_cluster::{Cluster, Command, NewTopic, ShardRole};
 use klamm_env::Env;
 use klamm_group::GroupConfig;
 use klamm_model::{Epoch, ShardId, StorageClass, TopicId, TopicName};
-use klamm_protocol::{Request, encode_request_frame};
+use klamm_protocol::{Decode as _, Decoder, Request, decode_response_header, encode_request_frame};
 use klamm_shard::{Image, Partitions, Shard, ShardConfig};
 use klamm_store::{ShardStore, memory::MemoryStore};
 
@@ -86,6 +87,22 @@ fn new_topic(class: StorageClass, partitions: i32) -> Command {
 /// A request as a session takes it.
 fn frame<R: Request>(version: i16, request: &R) -> Bytes {
     Bytes::from(encode_request_frame(version, 1, Some("test"), request).unwrap().concat()).slice(4..)
+}
+
+/// What a session's answer says.
+fn read<R: Request>(version: i16, frame: &[u8]) -> R::Response<'_> {
+    let mut decoder = Decoder::trusting(&frame[4..]);
+    decode_response_header(&mut decoder, R::API, version).unwrap();
+    R::Response::decode_all(decoder, version).unwrap()
+}
+
+/// What a session answers; None if it closes the connection.
+async fn ask<R: Request>(broker: &Arc<Broker>, version: i16, request: &R) -> Option<R::Response<'static>> {
+    match call(broker, frame(version, request)).await {
+        Answer::Frame(segments) => Some(read::<R>(version, segments.concat().leak())),
+        Answer::Close(_) => None,
+        Answer::Nothing => panic!("no answer"),
+    }
 }
 
 async fn call(broker: &Arc<Broker>, frame: Bytes) -> Answer {

@@ -47,6 +47,13 @@ pub struct Topic {
     pub configs: BTreeMap<String, String>,
 }
 
+impl Topic {
+    /// Whether it has a partition of this index.
+    pub fn has(&self, index: i32) -> bool {
+        usize::try_from(index).is_ok_and(|index| index < self.partitions.len())
+    }
+}
+
 /// What another shard has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effect {

@@ -16,14 +16,12 @@ use crate::{
     authorizer::{Operation, Resource},
     fetch::{Bounds, Outcome},
     fetch_sessions::{FetchSession, PartitionKey, Wanted, WantedPartitions},
+    repeats::Unknown,
     session::{Incoming, Stop, TOPIC_IDS_SINCE},
 };
 
 /// The session epoch that asks for no session.
 const SESSIONLESS: i32 = -1;
-
-/// Partitions that are not there, in a fetch.
-const UNKNOWN_MAX: usize = 10_000;
 
 /// What kind of fetch it is.
 enum Mode {
@@ -139,22 +137,15 @@ impl Drop for Borrowed<'_> {
     }
 }
 
-/// The partitions that are named. Each takes far more memory than its name, and only those that are there are bounded by what
-/// this broker has: a fetch of very many others is closed.
+/// The partitions that are named.
 fn wanted(incoming: &Incoming, request: &FetchRequest<'_>) -> Result<WantedPartitions, Stop> {
-    let (mut wanted, mut unknown) = (IndexMap::new(), 0);
+    let (mut wanted, mut unknown) = (IndexMap::new(), Unknown::default());
     for topic in &request.topics {
         let name: Arc<str> = Arc::from(&*topic.topic);
-        let known = incoming.topic(&topic.topic, topic.topic_id).map_or(0, |topic| topic.partitions.len());
+        let known = incoming.topic(&topic.topic, topic.topic_id);
         for partition in &topic.partitions {
-            if usize::try_from(partition.partition).is_ok_and(|index| index < known) {
-                // It is there.
-            } else if unknown < UNKNOWN_MAX {
-                unknown += 1;
-            } else {
-                return Err(Stop::Close(format!(
-                    "a fetch names more than {UNKNOWN_MAX} partitions that are not there"
-                )));
+            if !known.as_ref().is_ok_and(|topic| topic.has(partition.partition)) {
+                unknown.one()?;
             }
             let key =
                 PartitionKey { name: Arc::clone(&name), id: topic.topic_id, index: partition.partition };

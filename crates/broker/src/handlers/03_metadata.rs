@@ -108,7 +108,7 @@ async fn find(
         }
         Err(_) => {}
     }
-    if !incoming.may(Operation::Create, Resource::Topic(name)) {
+    if !incoming.may_create(name) {
         return Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
     }
     let plan = broker.plan_topic(name, -1, BTreeMap::new()).map_err(|(code, _)| code)?;

@@ -1,5 +1,7 @@
-//! OffsetCommit v2-10. v2-4 may say how long the offsets are kept. v10: topics by id.
+//! OffsetCommit v2-10. v2-4 may say how long the offsets are kept. v10: topics by id. Of a partition that is named more than
+//! once the last offset counts, for all of its answers.
 
+use indexmap::IndexMap;
 use klamm_group::{Answer, Commit, Event, NewOffset};
 use klamm_protocol::{
     ErrorCode, OffsetCommitRequest, OffsetCommitResponse,
@@ -20,33 +22,33 @@ pub(crate) async fn handle<'a>(
     request: OffsetCommitRequest<'a>,
 ) -> Result<OffsetCommitResponse<'a>, Stop> {
     let may = incoming.may(Operation::Read, Resource::Group(&request.group_id));
-    let (mut topics, mut offsets, mut places) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut topics, mut offsets, mut places) = (Vec::new(), IndexMap::new(), Vec::new());
     for asked in request.topics {
         // Kafka does not name a topic again of which no partition was named.
         if asked.partitions.is_empty() {
             continue;
         }
-        let topic = incoming.offset_topic(&asked.name, asked.topic_id);
+        let topic = incoming.offset_topic(Operation::Read, &asked.name, asked.topic_id);
         let mut partitions = Vec::with_capacity(asked.partitions.len());
         for partition in asked.partitions {
             let known = topic.as_ref().map_err(|error| *error).and_then(|topic| {
-                let there =
-                    usize::try_from(partition.partition_index).is_ok_and(|i| i < topic.partitions.len());
+                let there = topic.has(partition.partition_index);
                 if there { Ok(topic) } else { Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) }
             });
             let error_code = match known {
                 _ if !may => ErrorCode::GROUP_AUTHORIZATION_FAILED,
                 Err(error_code) => error_code,
                 Ok(topic) => {
-                    places.push((topics.len(), partitions.len()));
-                    offsets.push(NewOffset {
+                    let offset = NewOffset {
                         topic: topic.name.clone(),
                         topic_id: topic.id,
                         partition: partition.partition_index,
                         offset: partition.committed_offset,
                         leader_epoch: partition.committed_leader_epoch,
                         metadata: partition.committed_metadata.as_deref().unwrap_or_default().into(),
-                    });
+                    };
+                    let (place, _) = offsets.insert_full((topic.id, partition.partition_index), offset);
+                    places.push((topics.len(), partitions.len(), place));
                     ErrorCode::NONE
                 }
             };
@@ -65,10 +67,11 @@ pub(crate) async fn handle<'a>(
             generation: request.generation_id_or_member_epoch,
             retention_ms: Some(request.retention_time_ms).filter(|ms| *ms >= 0),
             knows_missing_group: incoming.version >= MISSING_GROUP_SINCE,
-            offsets,
+            offsets: offsets.into_values().collect(),
         };
-        for ((topic, partition), error_code) in places.into_iter().zip(store(incoming, commit).await) {
-            topics[topic].partitions[partition].error_code = error_code;
+        let results = store(incoming, commit).await;
+        for (topic, partition, place) in places {
+            topics[topic].partitions[partition].error_code = results[place];
         }
     }
     Ok(OffsetCommitResponse { topics, ..Default::default() })

@@ -16,7 +16,7 @@ use klamm_protocol::{
 
 use crate::{
     authorizer::{Operation, Resource},
-    repeats::Repeats,
+    repeats::{Repeats, Unknown},
     session::{Incoming, Stop, TOPIC_IDS_SINCE_OFFSETS},
 };
 
@@ -28,7 +28,7 @@ pub(crate) async fn handle<'a>(
     request: OffsetFetchRequest<'a>,
 ) -> Result<OffsetFetchResponse<'a>, Stop> {
     let image = incoming.broker.groups.image();
-    let mut told = Told(Repeats::of(incoming));
+    let mut told = Told { repeats: Repeats::of(incoming), unknown: Unknown::default() };
     if incoming.version >= GROUPS_SINCE {
         let groups = request.groups.into_iter().map(|group| fetch(incoming, &image, &mut told, group));
         let groups = groups.collect::<Result<_, Stop>>()?;
@@ -61,8 +61,12 @@ pub(crate) async fn handle<'a>(
     })
 }
 
-/// The offsets that were told, by where each lies in the image.
-struct Told(Repeats<usize>);
+/// What was told.
+struct Told {
+    /// The offsets, by where each lies in the image.
+    repeats: Repeats<usize>,
+    unknown: Unknown,
+}
 
 impl Told {
     fn tell<'a>(
@@ -72,7 +76,7 @@ impl Told {
     ) -> Result<OffsetFetchResponsePartitions<'a>, Stop> {
         if let Some(offset) = offset {
             let bytes = size_of::<OffsetFetchResponsePartitions<'_>>() + offset.metadata.len();
-            self.0.tell(std::ptr::from_ref(offset).addr(), bytes)?;
+            self.repeats.tell(std::ptr::from_ref(offset).addr(), bytes)?;
         }
         Ok(found(index, offset))
     }
@@ -119,24 +123,31 @@ fn wanted<'a>(
 ) -> Result<OffsetFetchResponseTopics<'a>, Stop> {
     let by_id = incoming.version >= TOPIC_IDS_SINCE_OFFSETS;
     let topic = match by_id {
-        true => incoming.offset_topic("", asked.topic_id).map(|topic| (topic.name.to_string(), topic.id)),
+        true => incoming.offset_topic(Operation::Describe, "", asked.topic_id).map(Some),
+        false if !incoming.may(Operation::Describe, Resource::Topic(&asked.name)) => {
+            Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED)
+        }
         // Offsets outlive what this broker knows of a topic; those of an earlier topic of the name do not count.
-        false => Ok(match incoming.broker.topic(&asked.name, Uuid::ZERO) {
-            Ok(topic) => (topic.name.to_string(), topic.id),
-            Err(_) => (asked.name.to_string(), TopicId::ZERO),
-        }),
+        false => Ok(incoming.broker.topic(&asked.name, Uuid::ZERO).ok()),
     };
-    let partition = |index: &i32| match &topic {
-        Ok((name, id)) => told.tell(*index, image.offset(group, name, *id, *index)),
-        Err(error_code) => {
-            Ok(OffsetFetchResponsePartitions { error_code: *error_code, ..found(*index, None) })
+    let partition = |index: &i32| {
+        let known = topic.as_ref().ok().and_then(Option::as_ref);
+        if !known.is_some_and(|topic| topic.has(*index)) {
+            told.unknown.one()?;
+        }
+        let (name, id) = known.map_or((&*asked.name, TopicId::ZERO), |topic| (topic.name.as_str(), topic.id));
+        match &topic {
+            Ok(_) => told.tell(*index, image.offset(group, name, id, *index)),
+            Err(error_code) => {
+                Ok(OffsetFetchResponsePartitions { error_code: *error_code, ..found(*index, None) })
+            }
         }
     };
     let partitions = asked.partition_indexes.iter().map(partition).collect::<Result<_, Stop>>()?;
     Ok(OffsetFetchResponseTopics { name: asked.name, topic_id: asked.topic_id, partitions })
 }
 
-/// All offsets of a group.
+/// All offsets of a group, of the topics that the principal may see.
 fn all<'a>(
     incoming: &Incoming,
     image: &Groups,
@@ -146,6 +157,9 @@ fn all<'a>(
     let by_id = incoming.version >= TOPIC_IDS_SINCE_OFFSETS;
     let mut topics: Vec<OffsetFetchResponseTopics<'a>> = Vec::new();
     for (name, index, offset) in image.offsets(group) {
+        if !incoming.may(Operation::Describe, Resource::Topic(name.as_str())) {
+            continue;
+        }
         let topic_id = match incoming.broker.topic(name.as_str(), Uuid::ZERO) {
             Ok(topic) if by_id => Uuid(topic.id.0),
             Err(_) if by_id => continue,

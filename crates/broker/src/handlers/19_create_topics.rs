@@ -9,7 +9,6 @@ use klamm_protocol::{
 };
 
 use crate::{
-    authorizer::{Operation, Resource},
     configs::Row,
     errors,
     mentions::{Mention, Mentions},
@@ -46,7 +45,7 @@ async fn create(
     validate_only: bool,
 ) -> Result<NewTopic, TopicError> {
     let broker = &incoming.broker;
-    if !incoming.may(Operation::Create, Resource::Topic(&topic.name)) {
+    if !incoming.may_create(&topic.name) {
         return Err((ErrorCode::TOPIC_AUTHORIZATION_FAILED, "not authorized to create the topic".to_owned()));
     }
     let mut configs = BTreeMap::new();

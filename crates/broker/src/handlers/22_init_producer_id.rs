@@ -24,7 +24,10 @@ pub(crate) async fn handle(
         Some("") => return refuse(ErrorCode::INVALID_REQUEST),
         Some(_) => return refuse(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED),
     }
-    if !incoming.may(Operation::IdempotentWrite, Resource::Cluster) {
+    // Who may write somewhere may do so idempotently (KIP-679).
+    let may = incoming.may(Operation::IdempotentWrite, Resource::Cluster)
+        || incoming.may(Operation::Write, Resource::AnyTopic);
+    if !may {
         return refuse(ErrorCode::CLUSTER_AUTHORIZATION_FAILED);
     }
     match incoming.broker.producer_id().await {

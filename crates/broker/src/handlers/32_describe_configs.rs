@@ -45,7 +45,12 @@ pub(crate) async fn handle<'a>(
         if let Ok(rows) = &rows
             && !rows.is_empty()
         {
-            let name = (resource.resource_type, resource.resource_name.clone());
+            // There is one broker, however its id is written.
+            let name = match resource.resource_type {
+                BROKER => Str::default(),
+                _ => resource.resource_name.clone(),
+            };
+            let name = (resource.resource_type, name);
             repeats.tell(name, rows.iter().map(Row::bytes).sum())?;
         }
         let (error_code, why) = match &rows {

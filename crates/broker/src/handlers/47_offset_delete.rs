@@ -25,13 +25,13 @@ pub(crate) async fn handle<'a>(
     }
     let (mut topics, mut partitions, mut places) = (Vec::new(), Vec::new(), Vec::new());
     for asked in request.topics {
-        let topic = incoming.offset_topic(&asked.name, Uuid::ZERO);
+        let topic = incoming.offset_topic(Operation::Read, &asked.name, Uuid::ZERO);
         let mut answers = Vec::with_capacity(asked.partitions.len());
         for partition in asked.partitions {
             let index = partition.partition_index;
             let error_code = match &topic {
                 Err(error_code) => *error_code,
-                Ok(topic) if usize::try_from(index).is_ok_and(|index| index < topic.partitions.len()) => {
+                Ok(topic) if topic.has(index) => {
                     places.push((topics.len(), answers.len()));
                     partitions.push((topic.name.clone(), index));
                     ErrorCode::NONE

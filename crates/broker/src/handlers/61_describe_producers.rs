@@ -13,7 +13,7 @@ use klamm_protocol::{
 use crate::{
     authorizer::{Operation, Resource},
     errors,
-    repeats::Repeats,
+    repeats::{Repeats, Unknown},
     session::{Incoming, Stop},
 };
 
@@ -22,11 +22,14 @@ pub(crate) async fn handle<'a>(
     request: DescribeProducersRequest<'a>,
 ) -> Result<DescribeProducersResponse<'a>, Stop> {
     let mut topics = Vec::with_capacity(request.topics.len());
-    let mut repeats = Repeats::of(incoming);
+    let (mut repeats, mut unknown) = (Repeats::of(incoming), Unknown::default());
     for topic in request.topics {
         let mut partitions = Vec::with_capacity(topic.partition_indexes.len());
         let found = find(incoming, &topic.name);
         for partition_index in topic.partition_indexes {
+            if !found.as_ref().is_ok_and(|topic| topic.has(partition_index)) {
+                unknown.one()?;
+            }
             let found = match &found {
                 Ok(found) => producers(incoming, found, partition_index).await.map_err(|code| (code, None)),
                 Err(refusal) => Err(refusal.clone()),
@@ -39,7 +42,8 @@ pub(crate) async fn handle<'a>(
                 }
                 Err((error_code, error_message)) => {
                     // The same words for each partition of the topic.
-                    repeats.tell(None, error_message.as_ref().map_or(0, |why| why.len()))?;
+                    let words = error_message.as_ref().map_or(0, |why| why.len());
+                    repeats.tell(None, size_of::<PartitionResponse<'_>>() + words)?;
                     (response.error_code, response.error_message) = (error_code, error_message);
                 }
             }
@@ -70,7 +74,8 @@ async fn producers(
     let located = incoming.broker.locate(Arc::clone(topic), index)?;
     let asked = located.shard.shard.ask(Command::DescribeProducers { partition: located.id }).await;
     let Reply::Producers(Some(producers)) = asked.map_err(|error| errors::of_shard(&error))? else {
-        return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        // The metadata has it, its shard does not yet or no more. As produce and fetch say then: look the topic up again.
+        return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
     };
     let state = |producer: klamm_partition::ProducerSummary| ProducerState {
         producer_id: producer.id,
