@@ -7,7 +7,10 @@ use std::{
     net::{TcpListener, TcpStream},
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -34,6 +37,8 @@ pub struct Floor {
     pub answer_bytes: usize,
     /// See `answer_bytes`.
     pub record_bytes: usize,
+    /// So many bytes of answers lie in memory and are sent in turn: a broker's are not in the processor's cache, either.
+    pub resident_bytes: usize,
     /// If not 0, a Fetch is answered from a file of so many bytes that is not in the page cache at first.
     pub cold_bytes: u64,
 }
@@ -53,6 +58,8 @@ struct Shared {
     early: bool,
     produced: Bytes,
     fetched: Fetched,
+    /// Fetches so far: each gets the next answer.
+    fetches: AtomicUsize,
 }
 
 struct Log {
@@ -68,7 +75,8 @@ struct Log {
 /// The answer to a Fetch: before, records, after.
 struct Fetched {
     before: Bytes,
-    records: Bytes,
+    /// The same records, again and again.
+    copies: Vec<Vec<u8>>,
     after: Bytes,
     cold: Option<(File, u64)>,
 }
@@ -87,6 +95,7 @@ impl Floor {
             early: self.early,
             produced: produced.into(),
             fetched: self.fetched()?,
+            fetches: AtomicUsize::new(0),
         });
         let syncer = Arc::clone(&shared);
         std::thread::spawn(move || syncer.sync_for_ever());
@@ -118,7 +127,8 @@ impl Floor {
         let at = at.expect("the answer holds the records");
         let (before, after) = (whole.slice(..at), whole.slice(at + records.len()..));
         let cold = if self.cold_bytes == 0 { None } else { Some(self.cold(&records)?) };
-        Ok(Fetched { before, records, after, cold })
+        let copies = if cold.is_some() { 1 } else { (self.resident_bytes / records.len()).max(1) };
+        Ok(Fetched { before, copies: vec![records.to_vec(); copies], after, cold })
     }
 
     fn cold(&self, records: &[u8]) -> io::Result<(File, u64)> {
@@ -140,7 +150,7 @@ impl Shared {
     fn connection(&self, stream: TcpStream) -> io::Result<()> {
         let stream = Arc::new(stream);
         let mut reader = BufReader::with_capacity(READ_BYTES, &*stream);
-        let (mut frame, mut turn) = (Vec::new(), 0);
+        let mut frame = Vec::new();
         loop {
             let mut length = [0; 4];
             match reader.read_exact(&mut length) {
@@ -151,8 +161,7 @@ impl Shared {
             reader.read_exact(&mut frame)?;
             let api = frame.first_chunk().map(|key| i16::from_be_bytes(*key));
             if api == Some(ApiKey::Fetch.key()) {
-                self.fetch(&stream, turn)?;
-                turn += 1;
+                self.fetch(&stream)?;
             } else {
                 self.produce(&stream, &frame)?;
             }
@@ -179,16 +188,17 @@ impl Shared {
         if self.early { (&mut &**stream).write_all(&self.produced) } else { Ok(()) }
     }
 
-    fn fetch(&self, stream: &Arc<TcpStream>, turn: u64) -> io::Result<()> {
-        let fetched = &self.fetched;
+    fn fetch(&self, stream: &Arc<TcpStream>) -> io::Result<()> {
+        let (fetched, turn) = (&self.fetched, self.fetches.fetch_add(1, Ordering::Relaxed));
         let mut read;
         let records: &[u8] = match &fetched.cold {
             Some((file, count)) => {
-                read = vec![0; fetched.records.len()];
-                file.read_exact_at(&mut read, turn % count * fetched.records.len() as u64)?;
+                let bytes = fetched.copies[0].len();
+                read = vec![0; bytes];
+                file.read_exact_at(&mut read, turn as u64 % count * bytes as u64)?;
                 &read
             }
-            None => &fetched.records,
+            None => &fetched.copies[turn % fetched.copies.len()],
         };
         let mut out = &**stream;
         [&fetched.before, records, &fetched.after].into_iter().try_for_each(|piece| out.write_all(piece))

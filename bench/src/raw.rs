@@ -44,6 +44,22 @@ pub struct Plan {
     pub seconds: f64,
     /// The largest answer (fetch).
     pub fetch_bytes: i32,
+    /// Requests a second in all, each after the answer to the one before (produce); else as many as possible.
+    pub rate: Option<f64>,
+}
+
+/// When the next request is due.
+struct Pace {
+    due: Instant,
+    pause: Duration,
+}
+
+impl Pace {
+    /// Waits until it is due; what is late is made up for.
+    fn wait(&mut self) {
+        std::thread::sleep(self.due.saturating_duration_since(Instant::now()));
+        self.due += self.pause;
+    }
 }
 
 /// What a connection did.
@@ -139,8 +155,13 @@ impl Plan {
     ) -> io::Result<Done> {
         let mut client = Client::connect(&self.address)?;
         let (mut done, mut under_way) = (Done::default(), VecDeque::new());
+        let mut pace = self.rate.map(|rate| Pace {
+            due: Instant::now(),
+            pause: Duration::from_secs_f64(self.connections as f64 / rate),
+        });
+        let depth = if pace.is_some() { 1 } else { self.depth };
         for turn in number.. {
-            while under_way.len() >= self.depth || (Instant::now() >= until && !under_way.is_empty()) {
+            while under_way.len() >= depth || (Instant::now() >= until && !under_way.is_empty()) {
                 client.produced()?;
                 let sent: Instant = under_way.pop_front().expect("one answer a request");
                 done.answered_us.push(sent.elapsed().as_micros() as u32);
@@ -150,6 +171,9 @@ impl Plan {
             }
             if Instant::now() >= until {
                 break;
+            }
+            if let Some(pace) = &mut pace {
+                pace.wait();
             }
             let frame = &frames[turn % frames.len()];
             under_way.push_back(Instant::now());

@@ -77,6 +77,9 @@ struct Serve {
     /// The size of its records' values.
     #[arg(long, default_value_t = 1024)]
     record_bytes: usize,
+    /// Bytes of answers in memory, which are sent in turn.
+    #[arg(long, default_value_t = 1)]
+    resident_bytes: usize,
     /// Answer Fetches from a file of that size, which is not in the page cache.
     #[arg(long, default_value_t = 0)]
     cold_bytes: u64,
@@ -98,10 +101,10 @@ fn main() -> io::Result<()> {
     match Cli::parse().role {
         Role::Receive(receive) => run_receiver(&receive, TcpListener::bind(&receive.address)?),
         Role::Send(send) => run_sender(&send),
-        Role::Serve(Serve { folder, early, answer_bytes, record_bytes, cold_bytes }) => {
+        Role::Serve(Serve { folder, early, answer_bytes, record_bytes, resident_bytes, cold_bytes }) => {
             let listener = TcpListener::bind("127.0.0.1:0")?;
             let address = listener.local_addr()?;
-            let floor = Floor { folder, early, answer_bytes, record_bytes, cold_bytes };
+            let floor = Floor { folder, early, answer_bytes, record_bytes, resident_bytes, cold_bytes };
             floor.serve(&listener, || println!("{address}"))
         }
         Role::Run(receive) => {

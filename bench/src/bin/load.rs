@@ -35,6 +35,9 @@ struct Load {
     /// Requests under way on a connection (produce).
     #[arg(long, default_value_t = 5)]
     depth: usize,
+    /// Requests a second, in all, one at a time on a connection (produce).
+    #[arg(long)]
+    rate: Option<f64>,
     #[arg(long, default_value_t = 4.0)]
     seconds: f64,
     /// The topic's storage class.
@@ -109,6 +112,7 @@ impl Load {
             depth: self.depth,
             seconds: self.seconds,
             fetch_bytes: 1 << 20,
+            rate: self.rate,
         }
     }
 }

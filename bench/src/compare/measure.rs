@@ -63,22 +63,24 @@ impl Loader {
         };
         process::forget_peak(server.pid);
         let outcome = match workload.by {
-            By::Raw => self.raw(workload, server, topic, &filled)?,
+            By::Raw => self.raw(workload, server, topic, &filled, None)?,
             By::Librdkafka => self.librdkafka(workload, server, topic, &filled)?,
         };
         Ok(Run { outcome, peak_bytes: process::memory_bytes(server.pid, "VmHWM:") })
     }
 
-    /// The bytes of a broker's run against the floor: frames of the size that `like` had, from as many connections.
-    pub(crate) fn floor(&self, workload: &Workload, launch: &Launch, like: &Outcome) -> io::Result<Run> {
-        let frame_bytes = match (workload.by, workload.kind, like.wire_bytes.checked_div(like.requests)) {
+    /// The bytes of a broker's run against the floor: frames of the size that were `sent`, from as many connections.
+    pub(crate) fn floor(&self, workload: &Workload, launch: &Launch, sent: &Outcome) -> io::Result<Run> {
+        let frame_bytes = match (workload.by, workload.kind, sent.wire_bytes.checked_div(sent.requests)) {
             (By::Raw, Kind::Produce, _) => workload.batch_bytes,
             (_, _, Some(mean)) => (mean as usize).clamp(128, 16 << 20),
             (_, _, None) => return Err(io::Error::other("no broker has told the size of its frames")),
         };
         let cold_bytes = if workload.kind == Kind::Cold { self.cold_bytes } else { 0 };
+        let resident_bytes = if workload.kind == Kind::Tail { self.tail_bytes } else { 1 };
         let mut arguments = options(&[
             ("--answer-bytes", frame_bytes.to_string()),
+            ("--resident-bytes", resident_bytes.to_string()),
             ("--record-bytes", workload.record_bytes.to_string()),
             ("--cold-bytes", cold_bytes.to_string()),
         ]);
@@ -91,7 +93,9 @@ impl Loader {
         let partitions = (cold_bytes / frame_bytes as u64).max(64) as i32;
         let like = Workload { batch_bytes: frame_bytes, partitions, ..*workload };
         process::forget_peak(server.pid);
-        let outcome = self.raw(&like, &server, "floor", &Filled(records))?;
+        // What is paced for a broker is paced for the floor, or it would wake up less often for a request.
+        let rate = workload.rate.map(|_| sent.requests as f64 / sent.seconds);
+        let outcome = self.raw(&like, &server, "floor", &Filled(records), rate)?;
         Ok(Run { outcome, peak_bytes: process::memory_bytes(server.pid, "VmHWM:") })
     }
 
@@ -114,11 +118,20 @@ impl Loader {
             depth: 5,
             seconds: 0.0,
             fetch_bytes: 1 << 20,
+            rate: None,
         };
         plan.fill(bytes).map(Filled)
     }
 
-    fn raw(&self, workload: &Workload, server: &Server, topic: &str, filled: &Filled) -> io::Result<Outcome> {
+    /// `rate`: requests a second; else as many as possible.
+    fn raw(
+        &self,
+        workload: &Workload,
+        server: &Server,
+        topic: &str,
+        filled: &Filled,
+        rate: Option<f64>,
+    ) -> io::Result<Outcome> {
         let mut command = process::pinned(self.core, &self.raw);
         command.arg(if workload.kind == Kind::Produce { "produce" } else { "fetch" });
         command.args(self.common(workload, server, topic));
@@ -129,6 +142,9 @@ impl Loader {
             ("--acks", workload.acks.to_string()),
             ("--end", filled.0.to_string()),
         ]));
+        if let Some(rate) = rate {
+            command.args(["--rate", &rate.to_string()]);
+        }
         command.arg("--json");
         self.run(command, workload)
     }
