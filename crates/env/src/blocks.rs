@@ -2,6 +2,10 @@
 //! multiple of [`BLOCK_BYTES`] in the file and in memory, and is a multiple of it long. The last block is filled up with
 //! zeros and written again, with the same bytes in front, when more follows; so a write that breaks off never changes what
 //! was there. No I/O of its own.
+//!
+//! Where little is appended at a time, zeros are written ahead: a file system converts reserved space when it is first
+//! written, and the sync that follows pays for it; over zeros that were written before it does not
+//! (`docs/adr/0011-zeros-ahead.md`). Zeros are what reserved space reads as, so it changes nothing for readers.
 
 use std::{
     io,
@@ -16,8 +20,16 @@ pub const BLOCK_BYTES: usize = 4096;
 const WINDOW_BYTES_MAX: usize = 1 << 20;
 /// What is gathered while little is appended.
 const WINDOW_BYTES_MIN: usize = 16 << 10;
+/// An append below this is a small one: zeros are written ahead of it.
+const SMALL_BYTES: usize = 64 << 10;
+/// How far they reach beyond the append that is the first to need them.
+const ZEROS_AHEAD_BYTES: usize = 256 << 10;
 const _: () =
     assert!(WINDOW_BYTES_MIN.is_multiple_of(BLOCK_BYTES) && WINDOW_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
+const _: () = assert!(
+    ZEROS_AHEAD_BYTES.is_multiple_of(BLOCK_BYTES)
+        && SMALL_BYTES + ZEROS_AHEAD_BYTES + 2 * BLOCK_BYTES <= WINDOW_BYTES_MAX
+);
 
 /// Ends appends: when [`Gate::close`] returns none is being written, and none will be.
 #[derive(Debug, Default, Clone)]
@@ -49,6 +61,10 @@ pub struct Blocks {
     position: u64,
     /// Bytes of the last, incomplete block, at the window's begin.
     kept: usize,
+    /// Up to here the file was written, as far as is known.
+    written: u64,
+    /// Up to here space is reserved.
+    reserved: u64,
 }
 
 impl Blocks {
@@ -56,7 +72,15 @@ impl Blocks {
     pub fn new(gate: Gate, end: u64, last: &[u8]) -> Self {
         let position = end / BLOCK_BYTES as u64 * BLOCK_BYTES as u64;
         assert_eq!(position + last.len() as u64, end, "the incomplete block is there");
-        let mut blocks = Self { gate, memory: Vec::new(), window: 0, position, kept: last.len() };
+        let mut blocks = Self {
+            gate,
+            memory: Vec::new(),
+            window: 0,
+            position,
+            kept: last.len(),
+            written: end,
+            reserved: 0,
+        };
         blocks.widen(WINDOW_BYTES_MIN);
         blocks.window_mut()[..last.len()].copy_from_slice(last);
         blocks
@@ -67,6 +91,11 @@ impl Blocks {
         self.position + self.kept as u64
     }
 
+    /// Says that the file's space is reserved, and reads as zeros from [`Blocks::end`] on, up to `end`.
+    pub fn reserved(&mut self, end: u64) {
+        self.reserved = end;
+    }
+
     /// Appends the pieces with as few writes as the window's size allows. After an error only a new [`Blocks`] may go on.
     pub fn append(
         &mut self,
@@ -74,7 +103,8 @@ impl Blocks {
         mut write: impl FnMut(u64, &[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
         let bytes: usize = pieces.iter().map(Bytes::len).sum();
-        self.widen((self.kept + bytes).next_multiple_of(BLOCK_BYTES).min(WINDOW_BYTES_MAX));
+        let ahead = self.zeros_ahead(bytes);
+        self.widen(((self.kept + bytes).next_multiple_of(BLOCK_BYTES) + ahead).min(WINDOW_BYTES_MAX));
         let mut filled = self.kept;
         for piece in pieces {
             let mut rest = &piece[..];
@@ -92,7 +122,7 @@ impl Blocks {
         }
         let whole = filled / BLOCK_BYTES * BLOCK_BYTES;
         if filled > 0 {
-            let padded = filled.next_multiple_of(BLOCK_BYTES);
+            let padded = filled.next_multiple_of(BLOCK_BYTES) + ahead;
             self.window_mut()[filled..padded].fill(0);
             self.write(padded, &mut write)?;
             self.window_mut().copy_within(whole..filled, 0);
@@ -102,6 +132,16 @@ impl Blocks {
         Ok(())
     }
 
+    /// How many bytes of zeros follow the last block of an append.
+    fn zeros_ahead(&self, bytes: usize) -> usize {
+        let end = (self.end() + bytes as u64).next_multiple_of(BLOCK_BYTES as u64);
+        if bytes >= SMALL_BYTES || end <= self.written {
+            return 0;
+        }
+        let left = self.reserved.saturating_sub(end).min(ZEROS_AHEAD_BYTES as u64);
+        left as usize / BLOCK_BYTES * BLOCK_BYTES
+    }
+
     fn write(
         &mut self,
         bytes: usize,
@@ -109,7 +149,9 @@ impl Blocks {
     ) -> io::Result<()> {
         let (gate, position) = (self.gate.clone(), self.position);
         let window = self.window_mut();
-        gate.pass(|| write(position, &window[..bytes]))
+        gate.pass(|| write(position, &window[..bytes]))?;
+        self.written = self.written.max(position + bytes as u64);
+        Ok(())
     }
 
     fn window_mut(&mut self) -> &mut [u8] {
@@ -161,6 +203,29 @@ mod tests {
             assert_eq!(file[..expected.len()], expected[..]);
             assert!(file[expected.len()..].iter().all(|byte| *byte == 0), "zeros mean end");
         }
+    }
+
+    #[test]
+    fn zeros_are_written_ahead_of_small_appends() {
+        let (reserved, mut file) = ((1 << 20) + 5000, Vec::new());
+        let mut blocks = Blocks::new(Gate::default(), 0, &[]);
+        blocks.reserved(reserved);
+        let (mut expected, mut new_writes, mut ahead) = (Vec::new(), 0, 0);
+        for (number, size) in (0..).zip([100, 4000, 60_000, 1, 200_000, 3, SMALL_BYTES].repeat(5)) {
+            let before = file.len();
+            blocks.append(&[Bytes::from(vec![number + 1; size])], write_into(&mut file)).unwrap();
+            expected.resize(expected.len() + size, number + 1);
+            let whole = expected.len().next_multiple_of(BLOCK_BYTES);
+            assert!(file.len() >= whole && file.len() <= whole + ZEROS_AHEAD_BYTES);
+            assert!(file.len() <= whole.max(reserved as usize), "no further than what is reserved");
+            assert!(size < SMALL_BYTES || file.len() == before.max(whole), "a large append needs none");
+            assert_eq!(file[..expected.len()], expected[..]);
+            assert!(file[expected.len()..].iter().all(|byte| *byte == 0), "zeros mean end");
+            (new_writes, ahead) =
+                (new_writes + u32::from(file.len() > before), ahead.max(file.len() - whole));
+        }
+        assert_eq!(ahead, ZEROS_AHEAD_BYTES);
+        assert!(new_writes < 20, "most appends go where zeros are: {new_writes}");
     }
 
     #[test]

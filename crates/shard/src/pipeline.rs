@@ -1,5 +1,11 @@
 //! Entries in flight: from decided records to an entry, and from a durable entry to its replies.
 
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use bytes::Bytes;
 use klamm_machine::{Machine, Mark, PayloadWriter, Record};
 use klamm_store::Key;
@@ -33,24 +39,46 @@ pub(crate) struct InFlight<M: Machine> {
     pub(crate) time_ms: i64,
     pub(crate) content: Content<M>,
     pub(crate) waiting: Vec<Waiting<M>>,
-    /// Present until the entry is known to be written.
-    pub(crate) written: Option<oneshot::Receiver<()>>,
+    pub(crate) told: Told,
+}
+
+/// Whether an entry was handed to the device.
+pub(crate) enum Told {
+    /// Nobody asks, or it was, and those who ask know.
+    Done,
+    Waiting(oneshot::Receiver<()>),
+    /// It will not be told: the append failed, or will.
+    Never,
 }
 
 impl<M: Machine> InFlight<M> {
-    /// Whether the entry was handed to the device; releases the replies that wait for no more.
-    pub(crate) fn release_written(&mut self) -> bool {
-        if let Some(written) = &mut self.written {
-            if written.try_recv().is_err() {
-                return false;
-            }
-            self.written = None;
-            for waiting in self.waiting.extract_if(.., |waiting| waiting.ack == Ack::Written) {
-                waiting.release();
+    /// Releases the replies that wait for the write alone, once it is told of. Whether what follows may be told of, too.
+    fn poll_written(&mut self, cx: &mut Context<'_>, any: &mut bool) -> bool {
+        if let Told::Waiting(told) = &mut self.told {
+            match Pin::new(told).poll(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Err(_)) => self.told = Told::Never,
+                Poll::Ready(Ok(())) => {
+                    self.told = Told::Done;
+                    *any = true;
+                    for waiting in self.waiting.extract_if(.., |waiting| waiting.ack == Ack::Written) {
+                        waiting.release();
+                    }
+                }
             }
         }
-        true
+        matches!(self.told, Told::Done)
     }
+}
+
+/// Releases, in the order of slots, the replies that wait for no more than a write. Ready if there were any.
+pub(crate) fn poll_written<M: Machine>(
+    in_flight: &mut VecDeque<InFlight<M>>,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    let mut any = false;
+    let _ = in_flight.iter_mut().all(|entry| entry.poll_written(cx, &mut any));
+    if any { Poll::Ready(()) } else { Poll::Pending }
 }
 
 /// The records of an entry in the making.

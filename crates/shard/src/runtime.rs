@@ -33,7 +33,7 @@ use crate::{
     checkpoint::{Boundary, Checkpoint},
     cleaning::Cleaner,
     handle::{Ack, QUEUE_MAX, Request},
-    pipeline::{Content, Draft, InFlight, Waiting},
+    pipeline::{Content, Draft, InFlight, Told, Waiting, poll_written},
     recovery::{self, Loaded},
     room::Room,
 };
@@ -243,6 +243,7 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
                     Ok(()) => self.release(),
                     Err(error) => return Exit::Failed(error),
                 },
+                () = poll_fn(|cx| poll_written(&mut self.in_flight, cx)), if !self.in_flight.is_empty() => {}
                 done = async { self.background.as_mut().expect("guarded").await }, if self.background.is_some() => {
                     self.background = None;
                     self.background_done(done).await;
@@ -357,11 +358,12 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
         }
         // Whoever waits for the write alone is told of it; for the others the sync is one step with it.
         let told_early = waiting.iter().any(|waiting| waiting.ack == Ack::Written);
-        let (written, was_written) = match told_early {
-            true => Some(Written::channel()).unzip(),
-            false => (None, None),
+        let (written, told) = if told_early {
+            let (written, told) = Written::channel();
+            (written, Told::Waiting(told))
+        } else {
+            (Written::ignore(), Told::Done)
         };
-        let written = written.unwrap_or_else(Written::ignore);
         let journal = Arc::clone(&self.context.store.journal);
         let mut append = async move { journal.append(Entry { header, payload }, written).await }.boxed();
         // The first poll gives the entry its place; entries are written in the order of their slots.
@@ -370,7 +372,7 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
             Poll::Pending => Either::Right(append),
         };
         self.appends.push_back(append.boxed());
-        let mut entry = InFlight { key: self.next, time_ms, content, waiting, written: was_written };
+        let mut entry = InFlight { key: self.next, time_ms, content, waiting, told };
         if planted(Bug::AnswerEarly) {
             entry.waiting.drain(..).for_each(Waiting::release);
         }
@@ -379,9 +381,6 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
         {
             let at = At { slot: entry.key.slot, epoch: self.epoch, time_ms };
             self.view.publish(Published { key: entry.key, at, records });
-        }
-        if self.in_flight.iter_mut().all(InFlight::release_written) {
-            entry.release_written();
         }
         self.in_flight.push_back(entry);
         self.next.slot = self.next.slot.next();
@@ -402,8 +401,6 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
             Content::Checkpoint(checkpoint) => self.trim(checkpoint),
         }
         entry.waiting.into_iter().for_each(Waiting::release);
-        // What was written meanwhile, in order.
-        let _ = self.in_flight.iter_mut().all(InFlight::release_written);
     }
 
     /// Begins a new file when the active one is complete, and no other waits to be sealed.

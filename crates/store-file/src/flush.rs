@@ -39,11 +39,12 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 
 /// Writes and syncs. `end`: the end of the file that was written last.
 async fn flush(shared: &Shared, end: &mut Option<(Slot, Blocks)>, staged: &mut Staged) -> io::Result<()> {
-    let blocks = match end.take() {
+    let mut blocks = match end.take() {
         Some((first, blocks)) if first == staged.first => blocks,
         _ => staged::blocks(shared.gate.clone(), &shared.handle_of(staged.first)?, staged.position).await?,
     };
     assert_eq!(blocks.end(), staged.position, "entries lie back to back");
+    blocks.reserved(staged.allocated);
     let pieces = std::mem::take(&mut staged.pieces);
     // Those who only wait for the write are told before the sync; where there are none, both are one call.
     let at_once = !planted(Bug::SkipSync) && !staged.written.iter().any(Written::is_wanted);

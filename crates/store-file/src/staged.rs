@@ -21,6 +21,8 @@ pub(crate) struct Staged {
     /// Where in the file this goes.
     pub(crate) position: u64,
     pub(crate) bytes: u64,
+    /// Up to here the file's space is reserved.
+    pub(crate) allocated: u64,
     pub(crate) pieces: Vec<Bytes>,
     pub(crate) keys: Vec<Key>,
     pub(crate) written: Vec<Written>,

@@ -140,6 +140,7 @@ impl Writer {
                 rename,
                 position,
                 bytes: 0,
+                allocated: 0,
                 pieces: Vec::new(),
                 keys: Vec::new(),
                 written: Vec::new(),
@@ -150,6 +151,7 @@ impl Writer {
         assert_eq!(last.end(), position, "entries lie back to back");
         last.bytes += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
         last.pieces.extend(pieces);
+        last.allocated = self.allocated;
         last.ticket = self.written;
         if let Some((key, written)) = entry {
             last.keys.push(key);

@@ -1,8 +1,11 @@
 //! A journal that waits and fails as a test says.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -17,7 +20,9 @@ const MANY: usize = Semaphore::MAX_PERMITS / 2;
 /// Passes all on, but for what its fields say.
 pub(super) struct Gated {
     pub(super) inner: Arc<dyn Journal>,
-    /// Entries with records are written at once; each takes a permit before it is said to be durable.
+    /// How long entries with records take to be written.
+    pub(super) write_time: Duration,
+    /// Entries with records that are written; each takes a permit before it is said to be durable.
     pub(super) appends: Semaphore,
     /// What reading says, if it fails.
     pub(super) unreadable: Mutex<Option<ReadError>>,
@@ -33,6 +38,7 @@ impl Gated {
     pub(super) fn over(inner: &Arc<dyn Journal>) -> Self {
         Self {
             inner: Arc::clone(inner),
+            write_time: Duration::ZERO,
             appends: Semaphore::new(MANY),
             unreadable: Mutex::new(None),
             trims: Semaphore::new(MANY),
@@ -46,6 +52,9 @@ impl Gated {
 impl Journal for Gated {
     async fn append(&self, entry: Entry, written: Written) -> Result<(), AppendError> {
         let gated = entry.header.kind == EntryKind::Records;
+        if gated {
+            tokio::time::sleep(self.write_time).await;
+        }
         self.inner.append(entry, written).await?;
         if gated {
             self.appends.acquire().await.expect("never closed").forget();
