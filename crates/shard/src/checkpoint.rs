@@ -4,6 +4,8 @@
 //! Invariant: an owner deletes chunks of its own epoch and earlier ones only, and its checkpoints name chunks of its own epoch
 //! only. So one that was replaced, and does not know it yet, deletes nothing that its successor's checkpoints need.
 
+use std::collections::BTreeSet;
+
 use bytes::{BufMut as _, Bytes, BytesMut};
 use klamm_machine::{Corrupt, Machine, PayloadReader, PayloadWriter};
 use klamm_model::{Epoch, Slot};
@@ -171,13 +173,31 @@ impl Checkpoint {
 
     /// Deletes all other chunks that its owner or an earlier one saved.
     pub(crate) async fn sweep(&self, store: &dyn Snapshots) -> Result<(), SnapshotError> {
-        let kept: Vec<String> = self.names().collect();
-        let own = |name: &String| epoch_of(name).is_some_and(|epoch| epoch <= self.epoch);
-        for stale in store.list().await?.into_iter().filter(|name| own(name) && !kept.contains(name)) {
-            store.delete(&stale).await?;
-        }
-        Ok(())
+        sweep(store, |epoch| epoch <= self.epoch, &self.names().collect()).await
     }
+}
+
+/// Deletes what owners before `epoch` saved, but for what the checkpoints name that its owner found: on the chain, from the
+/// head on. An earlier owner that does not know yet that it was replaced may still make one of these the head, and no other.
+pub(crate) async fn sweep_left_over(
+    store: &dyn Snapshots,
+    epoch: Epoch,
+    named: &BTreeSet<String>,
+) -> Result<(), SnapshotError> {
+    sweep(store, |other| other < epoch, named).await
+}
+
+async fn sweep(
+    store: &dyn Snapshots,
+    of: impl Fn(Epoch) -> bool,
+    kept: &BTreeSet<String>,
+) -> Result<(), SnapshotError> {
+    for name in store.list().await? {
+        if epoch_of(&name).is_some_and(&of) && !kept.contains(&name) {
+            store.delete(&name).await?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

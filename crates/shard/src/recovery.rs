@@ -2,7 +2,7 @@
 //! Invariant: snapshot plus the rest of the journal equals the whole journal; a Checkpoint entry that is replayed
 //! must name the state that the replay itself came to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use klamm_machine::{At, Corrupt, Machine, PayloadReader, Record};
 use klamm_model::{Bug, Slot, planted};
@@ -27,6 +27,8 @@ pub(crate) struct Loaded<M> {
     pub(crate) boundaries: Vec<Boundary<M>>,
     /// The first slot of the active file.
     pub(crate) file_start: Slot,
+    /// The chunks of all checkpoints on the chain, from the head on.
+    pub(crate) named: BTreeSet<String>,
 }
 
 /// Why a shard could not be loaded.
@@ -74,7 +76,7 @@ pub(crate) async fn recover<M: Machine, V: View<M>>(
 ) -> Result<Loaded<M>, RecoverError> {
     let ownership = acquire(&*store.journal, claim).await?;
     let mut machine = M::default();
-    let mut slot = Slot(0);
+    let (mut slot, mut named) = (Slot(0), BTreeSet::new());
     if let Some(head) = &ownership.head {
         let checkpoint = Checkpoint::decode(head.checkpoint.clone()).map_err(LoadError::from)?;
         if checkpoint.slot != head.slot {
@@ -90,6 +92,7 @@ pub(crate) async fn recover<M: Machine, V: View<M>>(
             loaded => loaded?,
         };
         slot = head.slot;
+        named.extend(checkpoint.names());
         if planted(Bug::DropTailOnCheckpoint) {
             slot = ownership.takeover;
         }
@@ -123,20 +126,23 @@ pub(crate) async fn recover<M: Machine, V: View<M>>(
                 boundaries.push(Boundary { slots, sealed, machine: machine.clone(), entry: place });
             }
             slot = entry.header.key.slot.next();
-            replay(entry, &mut machine, view, &states)?;
+            if let Some(checkpoint) = replay(entry, &mut machine, view, &states)? {
+                named.extend(checkpoint.names());
+            }
         }
     }
     above.iter().for_each(|info| view.sealed(info));
     view.loaded();
-    Ok(Loaded { machine, ownership, boundaries, file_start })
+    Ok(Loaded { machine, ownership, boundaries, file_start, named })
 }
 
+/// Takes an entry in; gives the checkpoint that it is.
 fn replay<M: Machine, V: View<M>>(
     entry: Entry,
     machine: &mut M,
     view: &mut V,
     states: &BTreeMap<Slot, M>,
-) -> Result<(), RecoverError> {
+) -> Result<Option<Checkpoint>, RecoverError> {
     let Entry { header, payload } = entry;
     let slot = header.key.slot;
     let corrupt = |corrupt| RecoverError::Record(slot, corrupt);
@@ -150,6 +156,7 @@ fn replay<M: Machine, V: View<M>>(
             {
                 return Err(RecoverError::Diverged(slot));
             }
+            return Ok(Some(checkpoint));
         }
         EntryKind::Records => {
             let at = At { slot, epoch: header.epoch, time_ms: header.time_ms };
@@ -172,5 +179,5 @@ fn replay<M: Machine, V: View<M>>(
             view.publish(Published { key: header.key, at, records: &records });
         }
     }
-    Ok(())
+    Ok(None)
 }

@@ -2,7 +2,7 @@
 //! appended; files are sealed and checkpointed in the background, one at a time, and beside it segments are cleaned up.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     future::poll_fn,
     sync::{
         Arc,
@@ -30,7 +30,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::{
     Published, Shard, ShardState, View,
-    checkpoint::{Boundary, Checkpoint},
+    checkpoint::{Boundary, Checkpoint, sweep_left_over},
     cleaning::Cleaner,
     handle::{Ack, QUEUE_MAX, Request},
     pipeline::{Content, Draft, InFlight, Told, Waiting, poll_written},
@@ -173,8 +173,17 @@ async fn trim(store: &ShardStore, head: &Head, checkpoint: &Checkpoint) -> Resul
     checkpoint.sweep(&*store.snapshots).await.map_err(|error| error.to_string())
 }
 
+/// On a full disk each owner may leave a part of its first snapshot: it goes before there is another.
+async fn sweep(shard: ShardId, epoch: Epoch, named: BTreeSet<String>, store: ShardStore) -> Done {
+    if let Err(error) = sweep_left_over(&*store.snapshots, epoch, &named).await {
+        tracing::warn!(%shard, %error, "what earlier owners left of snapshots is there until the next checkpoint");
+    }
+    Done::Swept
+}
+
 /// A step of background work that is done.
 enum Done {
+    Swept,
     /// None: it was sealed before.
     Sealed(Option<SegmentInfo>, Checkpoint),
     Trimmed(Slot),
@@ -204,7 +213,8 @@ struct Owner<'a, M: Machine, V> {
 
 impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
     fn new(context: &'a Context, loaded: Loaded<M>, view: &'a mut V) -> Self {
-        let Loaded { machine, ownership, boundaries, file_start } = loaded;
+        let Loaded { machine, ownership, boundaries, file_start, named } = loaded;
+        let sweep = sweep(context.config.shard, ownership.epoch, named, context.store.clone());
         let trimmed = ownership.head.map_or(Slot(0), |head| head.slot);
         Self {
             context,
@@ -220,7 +230,7 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
             boundaries: boundaries.into(),
             file_start,
             trimmed,
-            background: None,
+            background: Some(sweep.map(Ok).boxed()),
             cleaner: Cleaner::new(context.config.shard, &context.store.segments),
         }
     }
@@ -503,6 +513,7 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
                 )
                 .await;
             }
+            Ok(Done::Swept) => {}
             Ok(Done::Trimmed(slot)) => self.trimmed = slot,
             Err(error) => {
                 let shard = self.context.config.shard;

@@ -1,5 +1,6 @@
 //! Snapshots: immutable chunks of machine state by name. Contract: only a Checkpoint entry makes a chunk count;
-//! chunks that none names are garbage. A chunk's name is its content's hash, so what did not change is not written again.
+//! chunks that none names are garbage. A chunk's name has its owner's epoch and its content's hash, so what did not change
+//! since the owner's last checkpoint is not written again.
 
 use async_trait::async_trait;
 use bytes::Bytes;

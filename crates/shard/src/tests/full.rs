@@ -1,14 +1,18 @@
 //! A full disk: what takes space is refused, and nothing else is.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
+use klamm_model::Slot;
 use klamm_partition::{Command, ProduceError, Reply, SequenceError};
-use klamm_store::{Journal, ShardStore};
+use klamm_store::{EntryKind, Head, Journal, ShardStore, SnapshotError, Snapshots, flatten};
 
 use super::{
     Served, TOPIC, batch, eventually, journal::Gated, memory, merging::Grudging, partition, produce, serve,
 };
-use crate::{Ack, ShardState};
+use crate::{Ack, ShardState, checkpoint::Checkpoint};
 
 /// A store with so many bytes of room.
 fn with_room(room: u64) -> (ShardStore, Arc<Grudging>) {
@@ -151,6 +155,79 @@ async fn sealed_without_head(refusals: u32) -> (ShardStore, Arc<Gated>, Served) 
     }
     eventually(async || journal.trim_refusals.load(Ordering::Relaxed) < refusals).await;
     (store, journal, served)
+}
+
+/// Snapshots with space for so many more chunks.
+struct Scarce {
+    inner: Arc<dyn Snapshots>,
+    left: AtomicU32,
+}
+
+#[async_trait::async_trait]
+impl Snapshots for Scarce {
+    async fn put(&self, name: &str, bytes: bytes::Bytes) -> Result<(), SnapshotError> {
+        let fewer = |left: u32| left.checked_sub(1);
+        match self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer) {
+            Ok(_) => self.inner.put(name, bytes).await,
+            Err(_) => Err(SnapshotError::Io { name: name.to_owned(), what: "no space".to_owned() }),
+        }
+    }
+    async fn get(&self, name: &str) -> Result<bytes::Bytes, SnapshotError> {
+        self.inner.get(name).await
+    }
+    async fn list(&self) -> Result<Vec<String>, SnapshotError> {
+        self.inner.list().await
+    }
+    async fn delete(&self, name: &str) -> Result<(), SnapshotError> {
+        self.inner.delete(name).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_restart_leaves_of_a_snapshot_goes_with_the_next() {
+    let memory = memory();
+    let snapshots = Arc::new(Scarce { inner: Arc::clone(&memory.snapshots), left: 2.into() });
+    let store = ShardStore { snapshots: Arc::clone(&snapshots) as _, ..memory };
+    let mut served = serve(&store, 4000, 0).await;
+    served.create(2000).await;
+    served.write(0, "first").await;
+    for _ in 0..5 {
+        eventually(async || snapshots.left.load(Ordering::Relaxed) == 0).await;
+        assert_eq!(store.snapshots.list().await.unwrap().len(), 2, "what had space");
+        served.shard.stop().await;
+        snapshots.left.store(2, Ordering::Relaxed);
+        served = serve(&store, 4000, 0).await;
+    }
+    snapshots.left.store(1000, Ordering::Relaxed);
+    head_moves(&store).await;
+    served.shard.stop().await;
+    assert!(store.snapshots.list().await.unwrap().len() > 2, "the snapshot is larger than the space was");
+    assert_eq!(serve(&store, 4000, 0).await.values(0, 0).await, ["first"]);
+}
+
+/// The first checkpoint on the chain as the head.
+async fn first_checkpoint(store: &ShardStore) -> Head {
+    let entries = store.journal.read(Slot(0), usize::MAX).await.unwrap();
+    let entry =
+        entries.iter().find(|entry| entry.header.kind == EntryKind::Checkpoint).expect("there is one");
+    let checkpoint = Checkpoint::decode(flatten(entry.payload.clone())).unwrap();
+    let at = &entries[checkpoint.slot.0 as usize].header;
+    assert_eq!(at.key.slot, checkpoint.slot);
+    Head { slot: checkpoint.slot, key_epoch: at.key.epoch, hash: at.hash(), checkpoint: checkpoint.encode() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replaced_owner_may_make_its_checkpoint_the_head_late() {
+    let (store, journal, served) = sealed_without_head(u32::MAX).await;
+    served.shard.stop().await;
+    let head = first_checkpoint(&store).await;
+    let second = serve(&store, 1 << 30, 0).await;
+    second.write(0, "more").await;
+    tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+    second.shard.stop().await;
+    journal.inner.trim(head.clone()).await.unwrap();
+    assert_eq!(store.journal.head().await.unwrap(), Some(head));
+    assert_eq!(serve(&store, 1 << 30, 0).await.values(0, 0).await.len(), 11);
 }
 
 async fn head_moves(store: &ShardStore) {
