@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use klamm_machine::{At, Corrupt, Machine, PayloadReader, Record};
-use klamm_model::{Bug, Slot, planted};
+use klamm_model::{Bug, Epoch, Slot, planted};
 use klamm_store::{
     AcquireError, Claim, Entry, EntryKind, Ownership, SegmentError, ShardStore, SnapshotError, acquire,
     flatten,
@@ -150,7 +150,8 @@ fn replay<M: Machine, V: View<M>>(
         EntryKind::Takeover => {}
         EntryKind::Checkpoint => {
             let checkpoint = Checkpoint::decode(flatten(payload)).map_err(corrupt)?;
-            let state = states.get(&checkpoint.slot);
+            // What made version 1 may have cut or written its chunks otherwise.
+            let state = states.get(&checkpoint.slot).filter(|_| checkpoint.epoch != Epoch(0));
             if state
                 .is_some_and(|state| Checkpoint::of(state, checkpoint.slot, checkpoint.epoch).0 != checkpoint)
             {

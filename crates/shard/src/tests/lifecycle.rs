@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use klamm_env::Env;
 use klamm_model::{Epoch, Slot};
 use klamm_partition::{Command, ProduceError, SequenceError};
-use klamm_store::{Claim, Head, Nonce, ReadError, ShardStore, acquire};
+use klamm_store::{
+    Claim, Entry, EntryKind, Head, Header, Nonce, ReadError, ShardStore, Written, acquire, entry::crc32c,
+};
 
 use super::{SHARD, TOPIC, config, eventually, journal::Gated, memory, partition, serve};
 use crate::{Partitions, Shard, checkpoint::Checkpoint, tests::batch};
@@ -122,6 +124,50 @@ async fn a_crash_between_sealing_and_its_checkpoint_costs_nothing() {
     })
     .await;
     assert_eq!(served.values(0, 0).await[..60], [&want[..], &want[..]].concat());
+}
+
+/// A sealed file, and behind it a checkpoint that an owner of this epoch saved, with a chunk that its state does not give.
+async fn strange_checkpoint(epoch: Epoch) -> ShardStore {
+    let store = memory();
+    let broken = ShardStore { snapshots: Arc::new(NoSnapshots), ..store.clone() };
+    let served = serve(&broken, 2000, 0).await;
+    served.create(1).await;
+    for number in 0..30 {
+        served.write(0, &format!("{number:0>100}")).await;
+    }
+    eventually(async || store.segments.list().await.unwrap().len() == 1).await;
+    served.shard.stop().await;
+    let slot = store.segments.list().await.unwrap()[0].slots.end;
+    let claim = Claim { shard: SHARD, writer: 2, nonce: Nonce([9; 16]), time_ms: 0, epoch_above: Epoch(0) };
+    let owner = acquire(&*store.journal, claim).await.unwrap();
+    let payload = vec![Checkpoint { slot, epoch, chunks: vec![7] }.encode()];
+    let header = Header {
+        kind: EntryKind::Checkpoint,
+        shard: SHARD,
+        key: owner.next,
+        epoch: owner.epoch,
+        writer: 2,
+        nonce: owner.nonce,
+        previous: owner.hash,
+        durable: owner.next.slot,
+        time_ms: 0,
+        payload_bytes: payload[0].len() as u32,
+        payload_crc: crc32c([&payload[0][..]]),
+    };
+    store.journal.append(Entry { header, payload }, Written::ignore()).await.unwrap();
+    store
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_differs_from_the_replayed_state_halts_the_shard() {
+    let store = strange_checkpoint(Epoch(2)).await;
+    let (_, view) = Partitions::new(Arc::clone(&store.segments), 0);
+    let shard = Shard::start(Env::os(), store, config(2000), view);
+    let why = shard.ready().await.expect_err("it halts");
+    assert!(why.contains("differs from the state"), "{why}");
+    // Of version 1 nothing is known.
+    let served = serve(&strange_checkpoint(Epoch(0)).await, 2000, 0).await;
+    assert_eq!(served.values(0, 0).await.len(), 30);
 }
 
 #[tokio::test]
