@@ -1,6 +1,8 @@
 //! Files and folders. Contract: what `write_at` wrote survives the process and is lost with the machine's power;
-//! what `sync_data` returned for is durable; after an error of a sync nothing about the file may be believed,
-//! and the process ends (pages are marked clean by the kernel, a retry would lie).
+//! what `sync_data` returned for is durable; after an error of a sync nothing that was written since the one before may be
+//! believed, and the process ends (pages are marked clean by the kernel, a retry would lie). It goes on only if the disk is
+//! full, which file systems that reserve nothing may find out as late as that: then what was written since is cut off, or
+//! written anew, before the file is synced again.
 
 use std::{
     io::{self, IoSlice},

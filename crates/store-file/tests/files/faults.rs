@@ -39,6 +39,8 @@ pub(crate) struct Faults {
     pub(crate) write_full_after: AtomicU64,
     /// The next rename has its effect, and then fails with this number of Linux's.
     pub(crate) rename_error: AtomicI32,
+    /// The next sync says that the disk is full.
+    pub(crate) sync_full: AtomicBool,
     /// Opening a file for reading fails with this number of Linux's; so do reads of open files with the next.
     pub(crate) open_error: AtomicI32,
     pub(crate) read_error: AtomicI32,
@@ -128,6 +130,9 @@ impl File for FaultyFile {
         self.1.syncs.fetch_add(1, Ordering::Relaxed);
         if self.1.sync_error.load(Ordering::Relaxed) {
             return Err(io::Error::from_raw_os_error(5));
+        }
+        if self.1.sync_full.swap(false, Ordering::Relaxed) {
+            return Err(io::ErrorKind::StorageFull.into());
         }
         self.0.sync_data().await
     }

@@ -6,7 +6,9 @@ use std::{
 };
 
 use klamm_model::Slot;
-use klamm_store::{PutError, SegmentError, SegmentId, Segments, SnapshotError, Snapshots};
+use klamm_store::{
+    Driver, Name, PutError, SegmentError, SegmentId, Segments, SnapshotError, Snapshots, Written,
+};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -211,6 +213,29 @@ async fn a_roll_right_after_a_put_that_found_no_space_is_refused_though_there_is
     assert!(matches!(roll, Err(SegmentError::Io(_))), "{roll:?}");
     nothing_is_misfiled(store, &temp, 0).await;
     assert!(messages.lock().is_empty(), "nothing of it is fatal");
+    opened.files.close().await;
+}
+
+#[tokio::test]
+async fn entries_end_where_they_did_before_a_sync_that_found_no_space() {
+    let temp = Temp::new();
+    let (opened, faults, messages) = open(&temp).await;
+    let store = &opened.files;
+    spare(&faults).await;
+    faults.sync_full.store(true, Ordering::Relaxed);
+    let (written, told) = Written::channel(); // for that the sync is a step of its own
+    let refused =
+        Driver::put(&**store, Name::Entry(key(1, 1)), entry(1, 1, &[1; 300]).encode(), written).await;
+    assert!(matches!(refused, Err(PutError::Refused(_))), "{refused:?}");
+    told.await.expect("it was written");
+    store.roll(Slot(1)).await.unwrap();
+    store.seal(Slot(0)..Slot(1), Vec::new()).await.unwrap();
+    put(store, &entry(2, 1, b"takeover")).await.unwrap();
+    assert!(messages.lock().is_empty(), "nothing of it is fatal");
+    opened.files.close().await;
+    let opened = temp.open().await;
+    assert_eq!((&opened.report.gaps, opened.report.torn_bytes), (&vec![], 0));
+    assert_eq!(keys(&opened.files).await, [(1, 0), (2, 1)]);
     opened.files.close().await;
 }
 
