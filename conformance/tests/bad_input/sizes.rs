@@ -34,7 +34,7 @@ fn batches_inflate_within_bounds() {
     let epoch = |raw: &mut Raw| raw.topic(&topic).partitions[0].leader_epoch;
     let (before, began) = (attacked.server.peak_bytes(), epoch(&mut raw));
     let request = to_all(&topic, PARTITIONS, &zeros(1_000_000));
-    let sent: Vec<_> = (0..12).map(|_| raw.send(9, &request)).collect();
+    let sent: Vec<_> = (0..20).map(|_| raw.send(9, &request)).collect();
     for sent in sent {
         let answer = raw.receive::<ProduceRequest<'_>>(sent);
         let codes = answer.responses[0].partition_responses.iter().map(|partition| partition.error_code);
@@ -44,8 +44,8 @@ fn batches_inflate_within_bounds() {
     }
     let grew = attacked.server.peak_bytes() - before;
     // One request's batches, those of the one before, the tail, the window that entries are staged in, and what the allocator
-    // keeps of them: far below what all of the requests make.
-    let bound = 6 * INFLATED_BYTES_MAX;
+    // keeps of them: 500 to 610 MiB were seen, of 12 requests as of 48.
+    let bound = 8 * INFLATED_BYTES_MAX;
     assert!(grew < bound, "{} MiB of memory", grew / MIB);
     assert_eq!(epoch(&mut raw), began, "the shard was loaded again");
     attacked.survived(bound);
