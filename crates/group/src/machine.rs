@@ -8,8 +8,8 @@ use klamm_machine::{At, Corrupt, Decision, Machine, NoRoom, Now, Pair};
 use klamm_model::{Bug, TopicId, TopicName, planted};
 
 use crate::{
-    Command, CommittedOffset, Committer, Expiry, Group, GroupError, GroupId, GroupRecord, Groups, NewOffset,
-    Reply, Request, snapshot,
+    Command, CommittedOffset, Committer, Expiry, Generation, Group, GroupError, GroupId, GroupRecord, Groups,
+    NewOffset, Reply, Request, snapshot,
 };
 
 type Decided = Decision<GroupRecord, Reply>;
@@ -175,17 +175,25 @@ impl Machine for Groups {
         match &command.request {
             // A group that became empty must be able to say so: its members are gone in any case.
             Request::Complete { generation, .. } if generation.members.is_empty() => None,
-            Request::Complete { generation, .. } => {
+            Request::Complete { group, generation } => {
+                let Generation { protocol_type, protocol, leader, members, .. } = generation;
+                let names = [
+                    group.as_str(),
+                    protocol_type,
+                    protocol.as_deref().unwrap_or_default(),
+                    leader.as_ref().map_or("", |leader| leader.as_str()),
+                ];
                 let member = |member: &crate::GenerationMember| {
                     let texts = member.id.as_str().len() + member.client_id.len() + member.client_host.len();
                     let instance = member.instance.as_ref().map_or(0, |instance| instance.as_str().len());
                     64 + texts + instance + member.metadata.len() + member.assignment.len()
                 };
-                Some(512 + generation.members.iter().map(member).sum::<usize>() as u64)
+                let names = names.into_iter().map(str::len).sum::<usize>();
+                Some(512 + (names + members.iter().map(member).sum::<usize>()) as u64)
             }
-            Request::Commit { offsets, .. } => {
+            Request::Commit { group, offsets, .. } => {
                 let offset = |offset: &NewOffset| 80 + offset.topic.as_str().len() + offset.metadata.len();
-                Some(512 + offsets.iter().map(offset).sum::<usize>() as u64)
+                Some(512 + (group.as_str().len() + offsets.iter().map(offset).sum::<usize>()) as u64)
             }
             Request::DeleteOffsets { .. }
             | Request::DeleteGroup { .. }

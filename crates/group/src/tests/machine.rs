@@ -110,7 +110,28 @@ fn only_what_needs_space_is_refused_on_a_full_disk() {
     let complete = |generation| Request::Complete { group: "g".into(), generation };
     assert_eq!(space(complete(generation(1, &[]))), None);
     assert_eq!(space(Request::DeleteGroup { group: "g".into() }), None);
-    let records: [(Request, GroupRecord); 2] = [
+    let long = "n".repeat(30_000);
+    let long_names = || Generation {
+        protocol_type: long.as_str().into(),
+        protocol: Some(long.as_str().into()),
+        leader: Some(long.as_str().into()),
+        ..generation(1, &["a"])
+    };
+    let mut commit_of_long = commit(Committer::Simple, vec![offset("t", 1, 0, 5)]);
+    let Request::Commit { group, .. } = &mut commit_of_long else { panic!("it is a commit") };
+    *group = long.as_str().into();
+    let records = [
+        (
+            Request::Complete { group: long.as_str().into(), generation: long_names() },
+            GroupRecord::Completed { group: long.as_str().into(), generation: long_names() },
+        ),
+        (
+            commit_of_long,
+            GroupRecord::Committed {
+                group: long.as_str().into(),
+                offsets: vec![(topic("t"), 0, committed(None))],
+            },
+        ),
         (
             complete(generation(1, &["a", "i1"])),
             GroupRecord::Completed { group: "g".into(), generation: generation(1, &["a", "i1"]) },
