@@ -38,9 +38,13 @@ pub(crate) fn named_twice() -> (ErrorCode, String) {
     (ErrorCode::INVALID_REQUEST, "Duplicate topic name.".to_owned())
 }
 
-/// What becomes of a change for which a client has no time at all: Kafka does not begin it.
-pub(crate) fn no_time() -> (ErrorCode, String) {
-    (ErrorCode::REQUEST_TIMED_OUT, "a negative timeout leaves no time".to_owned())
+/// What becomes of a change for which a client has no time at all: Kafka does not begin it, and says no more.
+pub(crate) const NO_TIME: ErrorCode = ErrorCode::REQUEST_TIMED_OUT;
+
+/// What becomes of a change of a topic that was not made in time, or not carried out by all shards: as in Kafka, it may come
+/// about yet.
+pub(crate) fn unfinished(what: &str) -> (ErrorCode, String) {
+    (ErrorCode::REQUEST_TIMED_OUT, format!("{what}; ask again"))
 }
 
 /// A batch that is not fit to be appended.

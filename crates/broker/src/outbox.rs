@@ -26,6 +26,13 @@ const CREATED_AT_ONCE: usize = 1000;
 /// How long whoever made an effect waits for it.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// How long one delivery may take; then it is the turn of other shards, and it is tried again.
+const DELIVERY_MAX: Duration = Duration::from_secs(4);
+const _: () = assert!(
+    2 * DELIVERY_MAX.as_secs() < WAIT_MAX.as_secs(),
+    "one shard that is stuck makes nobody else late"
+);
+
 /// After this time what failed is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -36,6 +43,8 @@ pub(crate) enum EffectError {
     Shard(#[from] ShardError),
     #[error("the disk is full")]
     Full,
+    #[error("its shard does not answer")]
+    Late,
     #[error("topics in memory are not back yet")]
     NotRevived,
 }
@@ -143,16 +152,21 @@ impl Courier {
             }
         }
         let image = self.parts.image.load();
-        let (mut held, mut done) = (BTreeSet::new(), Vec::new());
+        let (mut held, mut stuck, mut done) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
         for (sequence, effect) in image.outbox() {
             let mut delivered = self.progress.borrow().has(sequence);
-            if !delivered && !held.contains(&effect.topic) {
-                match self.deliver(&image, effect).await {
+            if !delivered && !held.contains(&effect.topic) && !stuck.contains(&effect.shard) {
+                let delivery = tokio::time::timeout(DELIVERY_MAX, self.deliver(&image, effect)).await;
+                match delivery.unwrap_or(Err(EffectError::Late)) {
                     Ok(()) => delivered = true,
-                    // Said once; it is tried for as long as it takes.
-                    Err(_) if self.progress.borrow().failed.contains(&sequence) => {}
                     Err(error) => {
-                        tracing::warn!(shard = %effect.shard, topic = %effect.topic, %error, "not delivered; trying again");
+                        if matches!(error, EffectError::Late) {
+                            stuck.insert(effect.shard);
+                        }
+                        // Said once; it is tried for as long as it takes.
+                        if !self.progress.borrow().failed.contains(&sequence) {
+                            tracing::warn!(shard = %effect.shard, topic = %effect.topic, %error, "not delivered; trying again");
+                        }
                     }
                 }
             }
@@ -174,7 +188,9 @@ impl Courier {
         let commands = match &effect.kind {
             EffectKind::ForgetOffsets(name) => {
                 let request = Request::ForgetTopic { topic: name.clone(), id: effect.topic };
-                return match self.parts.groups.shard.ask(GroupCommand { epoch: None, request }).await? {
+                let shard = &self.parts.groups.shard;
+                shard.ready().await.map_err(|_| ShardError::NotServing)?;
+                return match shard.ask(GroupCommand { epoch: None, request }).await? {
                     GroupReply::Full => Err(EffectError::Full),
                     _ => Ok(()),
                 };
@@ -195,6 +211,8 @@ impl Courier {
     /// Has a shard carry out commands, all of them.
     async fn tell(&self, shard: ShardId, commands: Vec<PartitionCommand>) -> Result<(), EffectError> {
         let shard = self.parts.shards.get(&shard).ok_or(ShardError::NotServing)?;
+        // What is tried again and again must not fill its queue meanwhile.
+        shard.shard.ready().await.map_err(|_| ShardError::NotServing)?;
         shard.shard.submit(commands, Ack::Durable).await?.iter().try_for_each(taken)
     }
 

@@ -93,7 +93,7 @@ impl Broker {
     /// Makes a topic; when this returns, its partitions take batches.
     pub(crate) async fn create_topic(self: &Arc<Self>, new: NewTopic) -> Result<(), TopicError> {
         let (name, id) = (new.name.clone(), new.id);
-        let failed = |error| (errors::of_shard(&error), "the topic may have been made; ask again".to_owned());
+        let failed = |_| errors::unfinished("the topic may have been made");
         match self.change(id, Command::CreateTopic(new)).await.map_err(failed)? {
             Reply::Created(Ok(())) => Ok(()),
             Reply::Created(Err(CreateError::NameTaken)) => {
@@ -105,8 +105,7 @@ impl Broker {
 
     /// Deletes a topic and its data.
     pub(crate) async fn delete_topic(self: &Arc<Self>, id: TopicId) -> Result<(), TopicError> {
-        let failed =
-            |error| (errors::of_shard(&error), "the topic may have been deleted; ask again".to_owned());
+        let failed = |_| errors::unfinished("the topic may have been deleted");
         match self.change(id, Command::DeleteTopic(id)).await.map_err(failed)? {
             Reply::Deleted(true) => Ok(()),
             Reply::Full => Err((ErrorCode::KAFKA_STORAGE_ERROR, "the disk is full".to_owned())),

@@ -116,6 +116,8 @@ async fn find(
     match broker.create_topic(plan).await {
         // Somebody else was faster: all the better.
         Ok(()) | Err((ErrorCode::TOPIC_ALREADY_EXISTS, _)) => broker.topic(name, Uuid::ZERO),
+        // It is under way: clients ask again.
+        Err((ErrorCode::REQUEST_TIMED_OUT, _)) => Err(ErrorCode::LEADER_NOT_AVAILABLE),
         Err((code, _)) => Err(code),
     }
 }

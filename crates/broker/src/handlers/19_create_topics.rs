@@ -27,9 +27,10 @@ pub(crate) async fn handle<'a>(
         topics.push(match mentions.next(&*topic.name) {
             Mention::Again => continue,
             Mention::First => refused(topic, errors::named_twice()),
-            Mention::Only if request.timeout_ms < 0 => {
-                CreatableTopicResult { error_message: None, ..refused(topic, errors::no_time()) }
-            }
+            Mention::Only if request.timeout_ms < 0 => CreatableTopicResult {
+                error_message: None,
+                ..refused(topic, (errors::NO_TIME, String::new()))
+            },
             Mention::Only => match create(incoming, &topic, request.validate_only).await {
                 Ok(new) => made(incoming, topic, &new),
                 Err(error) => refused(topic, error),

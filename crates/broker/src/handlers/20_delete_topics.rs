@@ -38,7 +38,7 @@ pub(crate) async fn handle<'a>(
             Mention::Again => continue,
             Mention::First => refused(wanted, format!("Duplicate topic {what}.")),
             Mention::Only if request.timeout_ms < 0 => DeletableTopicResult {
-                error_code: errors::no_time().0,
+                error_code: errors::NO_TIME,
                 error_message: None,
                 ..refused(wanted, String::new())
             },

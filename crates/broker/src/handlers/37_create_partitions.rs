@@ -24,16 +24,14 @@ pub(crate) async fn handle<'a>(
         let result = match mentions.next(&*topic.name) {
             Mention::Again => continue,
             Mention::First => Err(errors::named_twice()),
-            Mention::Only if request.timeout_ms < 0 => Err(errors::no_time()),
+            Mention::Only if request.timeout_ms < 0 => Err((errors::NO_TIME, String::new())),
             Mention::Only => grow(incoming, &topic, request.validate_only).await,
         };
         let (error_code, why) = match result {
             Ok(()) => (ErrorCode::NONE, None),
-            // Kafka says no more of a topic that is not there, nor when there was no time.
-            Err((code @ (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::REQUEST_TIMED_OUT), _)) => {
-                (code, None)
-            }
-            Err((code, why)) => (code, Some(why)),
+            // Kafka says no more of a topic that is not there.
+            Err((code @ ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, _)) => (code, None),
+            Err((code, why)) => (code, Some(why).filter(|why| !why.is_empty())),
         };
         results.push(CreatePartitionsTopicResult {
             name: topic.name,
@@ -89,8 +87,7 @@ async fn grow(
     if validate_only {
         return Ok(());
     }
-    let failed =
-        |error| (errors::of_shard(&error), "the partitions may have been made; ask again".to_owned());
+    let failed = |_| errors::unfinished("the partitions may have been made");
     let change = Command::AddPartitions { topic: topic.id, total: asked.count };
     match broker.change(topic.id, change).await.map_err(failed)? {
         Reply::Changed(true) => Ok(()),

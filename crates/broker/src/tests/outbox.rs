@@ -9,8 +9,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use klamm_cluster::Command as ClusterCommand;
-use klamm_model::{PartitionId, ShardId, Slot, StorageClass};
+use klamm_cluster::{Command as ClusterCommand, NewTopic, Reply as ClusterReply};
+use klamm_model::{PartitionId, ShardId, Slot, StorageClass, TopicId, TopicName};
+use klamm_protocol::{CreateTopicsRequest, ErrorCode, create_topics::CreatableTopic};
 use klamm_shard::ShardError;
 use klamm_store::{
     AppendError, Entry, EntryKind, Head, Journal, ReadError, ShardStore, Tail, TrimError, Written,
@@ -18,7 +19,7 @@ use klamm_store::{
 };
 use tokio::sync::Semaphore;
 
-use super::{Stores, TOPIC, broker, new_topic};
+use super::{Stores, TOPIC, ask, broker, new_topic};
 use crate::AllowClients;
 
 const PARTITION: PartitionId = PartitionId { topic: TOPIC, index: 0 };
@@ -122,10 +123,38 @@ async fn an_effect_that_fails_at_first_comes_later() {
     let parts = stores.start().await;
     let broker = broker(parts.clone(), Arc::new(AllowClients)).await;
     gate.refused.store(1, Ordering::Relaxed);
-    let changed = broker.change(TOPIC, new_topic(StorageClass::Disk, 1)).await;
-    assert_eq!(changed, Err(ShardError::NotServing));
-    eventually(|| parts.shards.values().any(|shard| shard.view.get(PARTITION).is_some())).await;
+    let topic = CreatableTopic {
+        name: "late".into(),
+        num_partitions: 1,
+        replication_factor: 1,
+        ..Default::default()
+    };
+    let create = CreateTopicsRequest { topics: vec![topic], timeout_ms: 1000, ..Default::default() };
+    let told = ask(&broker, 7, &create).await.unwrap();
+    assert_eq!(told.topics[0].error_code, ErrorCode::REQUEST_TIMED_OUT, "made, and not seen in time");
+    let id = parts.image.load().topic_named("late").expect("it is made").id;
+    let partition = PartitionId { topic: id, index: 0 };
+    eventually(|| parts.shards.values().any(|shard| shard.view.get(partition).is_some())).await;
     eventually(|| parts.image.load().outbox().next().is_none()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_does_not_answer_makes_nobody_else_late() {
+    let mut stores = Stores::default();
+    let gate = Gated::of(&mut stores, ShardId(1));
+    let parts = stores.start().await;
+    let broker = broker(parts.clone(), Arc::new(AllowClients)).await;
+    let closed = gate.permits.acquire().await.unwrap();
+    let stuck = broker.change(TOPIC, new_topic(StorageClass::Disk, 1)).await;
+    assert_eq!(stuck, Err(ShardError::NotServing));
+    let id = TopicId([8; 16]);
+    let (name, configs) = (TopicName::parse("other").unwrap(), Default::default());
+    let other = NewTopic { name, id, partitions: 1, class: StorageClass::Memory, configs };
+    let made = broker.change(id, ClusterCommand::CreateTopic(other)).await;
+    assert_eq!(made, Ok(ClusterReply::Created(Ok(()))));
+    drop(closed);
+    eventually(|| parts.image.load().outbox().next().is_none()).await;
+    assert!(parts.shards.values().any(|shard| shard.view.get(PARTITION).is_some()));
 }
 
 /// An effect that was delivered, and whose record was lost in a crash, comes again; the topic may be gone by then.
