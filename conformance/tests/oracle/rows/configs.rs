@@ -190,6 +190,12 @@ fn adding(run: &mut Run) {
     ] {
         run.ask(row, "IncrementalAlterConfigs", .., of(TOPIC, &topic, configs));
     }
+    let throttled = |name: &str, pairs: usize| json!({"name": name, "configOperation": 0, "value": vec!["0:1"; pairs].join(",")});
+    let (leader, follower) =
+        ("leader.replication.throttled.replicas", "follower.replication.throttled.replicas");
+    run.ask("a long list", "IncrementalAlterConfigs", 1, of(TOPIC, &topic, json!([throttled(leader, 8000)])));
+    let both = json!([throttled(leader, 8000), throttled(follower, 8000)]);
+    run.ask("two long lists", "IncrementalAlterConfigs", 1, of(TOPIC, &topic, both));
     let retention = one("retention.ms", 0, json!("1000"));
     run.ask("an unknown topic", "IncrementalAlterConfigs", .., of(TOPIC, &absent, retention.clone()));
     run.ask("an empty topic", "IncrementalAlterConfigs", .., of(TOPIC, "", retention.clone()));

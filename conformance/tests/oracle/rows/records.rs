@@ -413,6 +413,11 @@ fn offsets(run: &mut Run) {
     run.ask("no partitions", "ListOffsets", 9, topic_of(&topic, json!([]), json!({"replicaId": -1})));
     let twice = json!([{"partitionIndex": 0, "timestamp": -1}, {"partitionIndex": 0, "timestamp": -2}]);
     run.ask("a partition twice", "ListOffsets", 1..=11, topic_of(&topic, twice, json!({"replicaId": -1})));
+    let at = |index: i32| json!({"partitionIndex": index, "timestamp": -1});
+    let apart = json!({"replicaId": -1, "topics": [
+        {"name": topic, "partitions": [at(0)]},
+        {"name": topic, "partitions": [at(0)]}]});
+    run.ask("a partition twice, in two entries", "ListOffsets", 1..=11, apart);
 }
 
 fn epochs(run: &mut Run) {

@@ -7,11 +7,14 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use indexmap::{IndexMap, map::Entry};
 use klamm_cluster::Topic;
 use klamm_model::ShardId;
 use klamm_protocol::{
     ErrorCode, ListOffsetsRequest, ListOffsetsResponse, Uuid,
-    list_offsets::{ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsTopicResponse},
+    list_offsets::{
+        ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsTopic, ListOffsetsTopicResponse,
+    },
 };
 use klamm_records::DecompressCap;
 use klamm_shard::TimestampQuery;
@@ -41,7 +44,7 @@ pub(crate) async fn handle<'a>(
 ) -> Result<ListOffsetsResponse<'a>, Stop> {
     let mut topics = Vec::with_capacity(request.topics.len());
     let mut settled = BTreeSet::new();
-    for asked in request.topics {
+    for asked in distinct(request.topics) {
         let may = incoming.may(Operation::Describe, Resource::Topic(&asked.name));
         let topic = match incoming.broker.topic(&asked.name, Uuid::ZERO) {
             _ if !may => Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
@@ -71,6 +74,18 @@ pub(crate) async fn handle<'a>(
         topics.push(ListOffsetsTopicResponse { name: asked.name, partitions });
     }
     Ok(ListOffsetsResponse { topics, ..Default::default() })
+}
+
+/// As in Kafka, a topic that is named twice is one.
+fn distinct(topics: Vec<ListOffsetsTopic<'_>>) -> Vec<ListOffsetsTopic<'_>> {
+    let mut distinct: IndexMap<_, ListOffsetsTopic<'_>> = IndexMap::with_capacity(topics.len());
+    for mut topic in topics {
+        match distinct.entry(topic.name.clone()) {
+            Entry::Vacant(new) => drop(new.insert(topic)),
+            Entry::Occupied(mut known) => known.get_mut().partitions.append(&mut topic.partitions),
+        }
+    }
+    distinct.into_values().collect()
 }
 
 /// The answer when no record fits.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use klamm_model::StorageClass;
 use klamm_protocol::{
-    DescribeConfigsRequest, DescribeProducersRequest, ErrorCode, FetchRequest, OffsetCommitRequest,
-    OffsetFetchRequest, describe_configs::DescribeConfigsResource, describe_producers, fetch, offset_commit,
-    offset_fetch,
+    DescribeConfigsRequest, DescribeProducersRequest, ErrorCode, FetchRequest, ListOffsetsRequest,
+    OffsetCommitRequest, OffsetFetchRequest, describe_configs::DescribeConfigsResource, describe_producers,
+    fetch, list_offsets, offset_commit, offset_fetch,
 };
 
 use super::{Stores, TOPIC, ask, broker, new_topic};
@@ -78,6 +78,25 @@ async fn a_broker_is_one_however_its_id_is_written() {
     let few = ask(&broker, 4, &request(&mut (0..3).map(spelled))).await.unwrap();
     assert!(few.results.iter().all(|told| told.error_code.is_ok() && !told.configs.is_empty()));
     assert!(ask(&broker, 4, &request(&mut (0..500).map(spelled))).await.is_none());
+}
+
+#[tokio::test]
+async fn a_topic_in_two_entries_is_one() {
+    let broker = started().await;
+    let topic = |indexes: &[i32]| {
+        let at = |&partition_index: &i32| list_offsets::ListOffsetsPartition {
+            partition_index,
+            current_leader_epoch: -1,
+            timestamp: -1,
+        };
+        list_offsets::ListOffsetsTopic { name: "secret".into(), partitions: indexes.iter().map(at).collect() }
+    };
+    let topics = vec![topic(&[0]), topic(&[1, 0])];
+    let request = ListOffsetsRequest { replica_id: -1, topics, ..Default::default() };
+    let told = ask(&broker, 6, &request).await.unwrap();
+    let [topic] = &told.topics[..] else { panic!("{told:?}") };
+    let codes: Vec<_> = topic.partitions.iter().map(|p| (p.partition_index, p.error_code)).collect();
+    assert_eq!(codes, [(0, ErrorCode::INVALID_REQUEST), (1, ErrorCode::NONE)]);
 }
 
 #[tokio::test]
