@@ -11,7 +11,7 @@ use klamm_shard::{Image, PartitionView, Partitions, Shard, ShardState};
 
 use crate::{
     Authorizer, GroupShard, LogConfig, Setting, fetch_sessions::FetchSessions, outbox::Outbox,
-    producer_ids::ProducerIds,
+    producer_ids::ProducerIds, said::Said,
 };
 
 /// What the handlers go by.
@@ -79,6 +79,8 @@ pub struct Broker {
     pub(crate) producer_ids: Arc<ProducerIds>,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) outbox: Outbox,
+    /// That offsets of topics in memory can't be reserved.
+    pub(crate) unreserved: Said,
 }
 
 /// A partition that was found.
@@ -110,6 +112,7 @@ impl Broker {
             groups,
             producer_ids,
             outbox,
+            unreserved: Said::default(),
         }
     }
 

@@ -23,6 +23,7 @@ mod outbox;
 mod producer_ids;
 mod repeats;
 mod retention;
+mod said;
 mod session;
 mod topic_config;
 mod topics;

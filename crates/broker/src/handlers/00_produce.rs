@@ -246,7 +246,11 @@ fn reserve_ahead(incoming: &Incoming, id: PartitionId, produced: Produced) {
 fn reserve(incoming: &Incoming, id: PartitionId) {
     let broker = Arc::clone(&incoming.broker);
     tokio::spawn(async move {
-        if let Err(error) = broker.reserve_offsets(id).await {
+        let reserved = broker.reserve_offsets(id).await;
+        // Each batch that is refused meanwhile asks again.
+        if broker.unreserved.is_news(&reserved)
+            && let Err(error) = reserved
+        {
             tracing::warn!(partition = %id, %error, "offsets were not reserved");
         }
     });
