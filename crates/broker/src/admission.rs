@@ -125,7 +125,7 @@ impl Admission<'_> {
 
     /// Refuses a batch with bad records.
     fn judge(&self, header: &BatchHeader, plain: &Bytes, allowance: &mut Allowance) -> Result<(), Refused> {
-        let (mut records, mut count, mut bad_time) = (Vec::new(), 0usize, false);
+        let (mut records, mut first, mut count, mut bad_time) = (Vec::new(), Vec::new(), 0usize, false);
         for (index, record) in (0..).zip(RecordIter::new(plain, header.record_count)) {
             let record = record?;
             let timestamp = record.timestamp(header);
@@ -149,7 +149,10 @@ impl Admission<'_> {
                 continue;
             };
             count += 1;
-            if records.len() < RECORDS_TOLD_MAX && (records.len() < RECORDS_IN_TEXT || allowance.tells()) {
+            if first.len() < RECORDS_IN_TEXT {
+                first.push(format!("RecordError(batchIndex={index}, message='{why}')"));
+            }
+            if records.len() < RECORDS_TOLD_MAX && allowance.tells() {
                 records.push((index, why));
             }
         }
@@ -160,9 +163,6 @@ impl Admission<'_> {
             let why = "One or more records have been rejected due to invalid timestamp".to_owned();
             (ErrorCode::INVALID_TIMESTAMP, why)
         } else {
-            let told =
-                |(index, why): &(i32, String)| format!("RecordError(batchIndex={index}, message='{why}')");
-            let first: Vec<_> = records.iter().take(RECORDS_IN_TEXT).map(told).collect();
             let why = format!(
                 "One or more records have been rejected due to {count} record errors in total, and only showing the first \
                  three errors at most: [{}]",
@@ -240,7 +240,10 @@ mod tests {
         let admission = Admission { log: &log, topic: "t", index: 7, now_ms: NOW_MS };
         let batch = built(Codec::Gzip, &[(1, None); 5000]);
         let told = (0..20).map(|_| admission.admit(&batch, &mut allowance).unwrap_err().records.len());
-        assert!(told.sum::<usize>() < 6000);
+        assert_eq!(told.sum::<usize>(), 5000);
+        // What is wrong is said even then.
+        let refused = admission.admit(&batch, &mut allowance).unwrap_err();
+        assert!(refused.records.is_empty() && refused.why.matches("RecordError").count() == RECORDS_IN_TEXT);
     }
 
     #[test]
