@@ -53,6 +53,8 @@ fn plain(line: &str) -> String {
 fn the_command_line() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
     let page = std::fs::read_to_string(page).expect("the page is there");
+    let examples = examples(&page);
+    assert!(examples.len() > 20, "the page has {} commands", examples.len());
     let limit = Duration::from_secs(30);
     let mut broker =
         Process::spawn(command(KLAMM).args(["dev", "--listen", "127.0.0.1:0"])).expect("it starts");
@@ -60,7 +62,7 @@ fn the_command_line() {
     let folder = Path::new(KLAMM).parent().expect("it lies in a folder").display();
     let path = format!("{folder}:{}", std::env::var("PATH").unwrap_or_default());
     let mut wrong = Vec::new();
-    for Example { line, output } in examples(&page) {
+    for Example { line, output } in examples {
         if line == "klamm dev" {
             continue; // it runs already
         }

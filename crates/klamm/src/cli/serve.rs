@@ -99,10 +99,11 @@ pub(super) async fn broker(
     let began = env.clock.monotonic();
     log(&config);
     if let Some(limit) = klamm_env::raise_open_files() {
-        tracing::debug!("this process may have {limit} files open");
         if let Some(warning) = fit_connections(&mut config, limit) {
             tracing::warn!("{warning}");
         }
+        let connections_max = config.max_connections;
+        tracing::debug!("this process may have {limit} files open, of them {connections_max} connections");
     }
     let klamm = Klamm::start(config, env.clone()).await.map_err(Stop::failed)?;
     let (mut term, mut int) = signals()?;
@@ -133,8 +134,11 @@ pub(super) fn signals() -> Result<(Signal, Signal), Stop> {
 /// Open files beside connections, about: those of the shards' journals and segments.
 const FILES_BESIDE: u64 = 1000;
 
-/// Connections must leave files for the journal. The default gives way to the limit of open files; a number that somebody set
-/// stays, with a warning.
+/// Fewer connections than this are a surprise to who did not ask for it.
+const CONNECTIONS_FEW: usize = 1000;
+
+/// Connections must leave files for the journal. The default gives way to the limit of open files, with a warning where few are
+/// left; a number that somebody set stays, with a warning.
 fn fit_connections(config: &mut Config, limit: u64) -> Option<String> {
     let room = usize::try_from(limit.saturating_sub(FILES_BESIDE).max(1)).unwrap_or(usize::MAX);
     let connections_max = config.max_connections;
@@ -143,7 +147,12 @@ fn fit_connections(config: &mut Config, limit: u64) -> Option<String> {
     }
     if *config.sources.of("max.connections") == Source::Default {
         config.max_connections = room;
-        return None;
+        return (room < CONNECTIONS_FEW).then(|| {
+            format!(
+                "this process may have {limit} files open, which leaves {room} for connections: raise the limit (ulimit -n, \
+                 LimitNOFILE=) for more"
+            )
+        });
     }
     Some(format!(
         "this process may have {limit} files open, which max.connections ({connections_max}) and the journal may use up: \
@@ -169,7 +178,9 @@ mod tests {
         };
         assert_eq!(fitted(Config::default(), 1 << 20), (20_000, None));
         assert_eq!(fitted(Config::default(), 20_000), (19_000, None));
-        assert_eq!(fitted(Config::default(), 100), (1, None));
+        let (connections, warning) = fitted(Config::default(), 1024);
+        assert!(connections == 24 && warning.unwrap().contains("leaves 24 for connections"));
+        assert_eq!(fitted(Config::default(), 100).0, 1);
         let flag = Flag { flag: "-c", key: "max.connections".to_owned(), value: "20000".to_owned() };
         let set = Config::load(&Inputs { flags: vec![flag], ..Inputs::default() }).unwrap();
         let (connections, warning) = fitted(set, 20_000);
