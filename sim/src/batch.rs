@@ -27,6 +27,9 @@ pub(crate) struct Writer {
 /// The largest batch, below the broker's `message.max.bytes`.
 const BATCH_BYTES_MAX: u64 = 1_000_000;
 
+/// The end of a record's value depends on all the rest of it, and on the partition.
+const MARK_BYTES: usize = 4;
+
 /// Records of a bulky batch, of about 17 bytes each.
 const BULK_COUNT: u32 = 55_000;
 
@@ -75,6 +78,8 @@ impl Batch {
             let mut value = vec![0; 8 + filler as usize];
             dice.fill(&mut value[8..]);
             value[..8].copy_from_slice(&Value { writer: sender, number }.to_bytes());
+            let (body, mark) = value.split_at_mut(marked_bytes(8 + filler as usize));
+            mark.copy_from_slice(&mark_of(part, body)[..mark.len()]);
             builder.push(time_ms, None, Some(&value), &[]);
             pushed += 1;
         }
@@ -83,8 +88,19 @@ impl Batch {
     }
 }
 
-/// The offsets and values of fetched batches, from an offset on.
-pub(crate) fn values(records: &Bytes, from: i64) -> Result<Vec<(i64, Value)>, String> {
+/// How many bytes of a record's value come before its mark: behind the eight that are the value there is as much of it as
+/// there is room for.
+fn marked_bytes(bytes: usize) -> usize {
+    bytes.saturating_sub(MARK_BYTES).max(bytes.min(8))
+}
+
+/// What tells that a record's bytes are those that were sent to this partition.
+fn mark_of(part: Part, body: &[u8]) -> [u8; MARK_BYTES] {
+    (klamm_records::crc32c(body) ^ klamm_records::crc32c(&part.0.to_be_bytes())).to_be_bytes()
+}
+
+/// The offsets and values of a partition's fetched batches, from an offset on.
+pub(crate) fn values(records: &Bytes, part: Part, from: i64) -> Result<Vec<(i64, Value)>, String> {
     let mut values = Vec::new();
     for batch in batches(records) {
         let batch = batch
@@ -98,7 +114,9 @@ pub(crate) fn values(records: &Bytes, from: i64) -> Result<Vec<(i64, Value)>, St
         for record in RecordIter::new(&payload, batch.header().record_count) {
             let record = record.map_err(|error| format!("a fetched record: {error}"))?;
             let offset = record.offset(batch.header());
-            let value = record.value.and_then(|value| value.first_chunk::<8>());
+            let bytes = record.value.unwrap_or_default();
+            let (body, mark) = bytes.split_at(marked_bytes(bytes.len()));
+            let value = body.first_chunk::<8>().filter(|_| *mark == mark_of(part, body)[..mark.len()]);
             let value = value.ok_or_else(|| format!("offset {offset} has not what was sent"))?;
             if offset >= from {
                 values.push((offset, Value::from_bytes(*value)));
@@ -106,4 +124,47 @@ pub(crate) fn values(records: &Bytes, from: i64) -> Result<Vec<(i64, Value)>, St
         }
     }
     Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PART: Part = Part(3);
+
+    /// The bytes of a batch of one record.
+    fn of(value: &[u8]) -> Bytes {
+        let mut builder = BatchBuilder::new(Compression::of(Codec::None));
+        builder.push(0, None, Some(value), &[]);
+        builder.build().unwrap()
+    }
+
+    #[test]
+    fn what_was_sent_is_read() {
+        let writer = Writer { id: -1, epoch: -1, sequence: -1 };
+        for seed in 0..60 {
+            let batch = Batch::make(PART, 7, 5, writer, 0, &mut Dice::new(seed, "batch"));
+            let read = values(&batch.bytes, PART, 0).unwrap();
+            let Values { first, count, .. } = batch.values;
+            let sent = (0..).zip((first..first + count).map(|number| Value { writer: 7, number }));
+            assert_eq!(read, sent.collect::<Vec<_>>());
+            assert_eq!(values(&batch.bytes, PART, 1).unwrap(), read[1..]);
+        }
+    }
+
+    #[test]
+    fn other_bytes_are_noticed() {
+        let mut sent = Value { writer: 7, number: 5 }.to_bytes().to_vec();
+        sent.extend(b"filler");
+        sent.extend(mark_of(PART, &sent));
+        assert!(values(&of(&sent), PART, 0).is_ok());
+        assert!(values(&of(&sent), Part(4), 0).is_err());
+        for at in 0..sent.len() {
+            let mut other = sent.clone();
+            other[at] ^= 1;
+            assert!(values(&of(&other), PART, 0).is_err(), "byte {at}");
+            assert!(at <= 8 || values(&of(&sent[..at]), PART, 0).is_err(), "the first {at} bytes");
+        }
+        assert!(values(&of(&sent[..7]), PART, 0).is_err());
+    }
 }

@@ -191,7 +191,7 @@ impl Reader {
                 }
             }
             let records = partition.records.as_ref().map(|records| records.in_frame(answer.frame()));
-            match values(&records.unwrap_or_default(), asked) {
+            match values(&records.unwrap_or_default(), part, asked) {
                 Ok(records) => {
                     let log_start =
                         Some(partition.log_start_offset).filter(|_| fetch.manner.tells_log_start());

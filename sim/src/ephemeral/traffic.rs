@@ -130,7 +130,7 @@ impl Ephemeral {
                 }
             }
             let records = partition.records.as_ref().map(|records| records.in_frame(answer.frame()));
-            let records = values(&records.unwrap_or_default(), asked).map_err(Lost::Answer)?;
+            let records = values(&records.unwrap_or_default(), part, asked).map_err(Lost::Answer)?;
             let lane = &mut self.lanes[index as usize];
             lane.next = records.last().map_or(asked, |(offset, _)| offset + 1);
             lane.log_start = partition.log_start_offset;

@@ -295,7 +295,7 @@ impl Member {
                 error => return Err(self.refused("a fetch", error)),
             }
             let records = told.records.as_ref().map(|records| records.in_frame(answer.frame()));
-            let records = values(&records.unwrap_or_default(), offset).map_err(Lost::Answer)?;
+            let records = values(&records.unwrap_or_default(), part, offset).map_err(Lost::Answer)?;
             positions.insert(part, records.last().map_or(offset, |(offset, _)| offset + 1));
             self.tell(Event::Poll(Poll {
                 part,

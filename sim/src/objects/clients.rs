@@ -325,7 +325,7 @@ impl Client {
                 return None;
             }
         };
-        let records = match values(&bytes, asked) {
+        let records = match values(&bytes, part, asked) {
             Ok(records) => records,
             Err(what) => {
                 self.refuse(format!("{part:?}: {what}"));
