@@ -161,7 +161,8 @@ impl Chaos {
             // It stopped, or could not go on.
             _ if !running => {
                 self.note(format_args!("the broker ended"));
-                self.log.count("broker ended by itself", u64::from(!matches!(self.plan, Plan::Stop { .. })));
+                let was_asked = matches!(self.plan, Plan::Stop { at } if now >= at);
+                self.log.count("broker ended by itself", u64::from(!was_asked));
                 self.restarted("ended");
                 if self.dice.one_in(2) {
                     self.end_disk(Crash::PowerCut);
