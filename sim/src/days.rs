@@ -22,6 +22,7 @@ use crate::{
     env::{SimNet, WALL_START_MS},
     host::{Control, Host},
     log::Tracing,
+    panics::{RUNNING, watch_panics},
 };
 
 /// The step of the simulation. Nothing here needs a finer one, and there are 86,400 of them in a day.
@@ -59,14 +60,14 @@ pub fn rot(seed: u64) -> Result<String, String> {
 }
 
 fn watched(run: impl FnOnce(&Time, &Log) -> Result<String, String>) -> Result<String, String> {
-    crate::run::watch_panics();
+    watch_panics();
     let time = Time::default();
     let log = Log::new(time.clone());
-    crate::run::RUNNING.with(|running| running.replace(Some(log.clone())));
+    RUNNING.with(|running| running.replace(Some(log.clone())));
     let ended = tracing::subscriber::with_default(Tracing::new(log.clone()), || {
         panic::catch_unwind(AssertUnwindSafe(|| run(&time, &log)))
     });
-    crate::run::RUNNING.with(|running| running.replace(None));
+    RUNNING.with(|running| running.replace(None));
     match log.first_fault() {
         Some(fault) => Err(fault),
         None => ended.unwrap_or_else(|_| Err("it panicked".to_owned())),

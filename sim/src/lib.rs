@@ -20,6 +20,7 @@ mod log;
 mod member;
 mod model;
 pub mod objects;
+mod panics;
 mod plain;
 mod producer;
 mod promises;

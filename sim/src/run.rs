@@ -1,10 +1,8 @@
 //! One run: a seed decides everything.
 
 use std::{
-    cell::RefCell,
     collections::BTreeMap,
     panic::{self, AssertUnwindSafe},
-    sync::Once,
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -18,6 +16,7 @@ use crate::{
     log::Tracing,
     member::{Kind, Member, Place},
     model::{Model, Phase, Shared},
+    panics::{RUNNING, is_own, watch_panics},
     plain::Plain,
     producer::Producer,
     promises::{Look, NOT_CONVERGED, NOT_RESUMED, Now, Promises},
@@ -55,9 +54,8 @@ impl Outcome {
 
 fn is_unsure(problem: &str) -> bool {
     // A task that panicked is told beside the panic itself.
-    let begins =
-        ["Ran for duration: ", "panicked at sim/", "task "].iter().any(|word| problem.starts_with(word));
-    begins || [NOT_CONVERGED, NOT_RESUMED].iter().any(|word| problem.contains(word))
+    let begins = ["Ran for duration: ", "task "].iter().any(|word| problem.starts_with(word));
+    begins || is_own(problem) || [NOT_CONVERGED, NOT_RESUMED].iter().any(|word| problem.contains(word))
 }
 
 /// What there was in a run.
@@ -71,26 +69,6 @@ pub struct Counts {
     pub read: u64,
     /// Faults and crashes by kind.
     pub faults: BTreeMap<String, u64>,
-}
-
-thread_local! {
-    /// The log of the run on this thread.
-    pub(crate) static RUNNING: RefCell<Option<Log>> = const { RefCell::new(None) };
-}
-
-/// A panic on a thread with a run is a fault of the run, whoever catches it.
-pub(crate) fn watch_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let usual = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            let running = RUNNING.with(|running| running.borrow().clone());
-            match running {
-                Some(log) => log.fault(info.to_string()),
-                None => usual(info),
-            }
-        }));
-    });
 }
 
 /// Runs a seed; for so many minutes of virtual time, if told.

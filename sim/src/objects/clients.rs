@@ -316,7 +316,8 @@ impl Client {
             }
             // Out of range at an old owner; or the store did not answer; or a log start that moved under the read.
             Err(ReadError::OutOfRange) if !newest || asked < high_watermark => return None,
-            Err(ReadError::Storage(why)) => {
+            // The store loses and changes nothing.
+            Err(ReadError::Storage(why)) if !why.contains("damaged") => {
                 self.note(format_args!("{part:?} from {asked} on: {why}"));
                 return None;
             }

@@ -136,14 +136,13 @@ impl Files {
     async fn batch(&self, batch: BatchAt) -> Result<Bytes, SegmentError> {
         match batch.place {
             Place::Segment { id, position } => {
-                let from = position as usize;
-                Ok(self.sealed(id).await?.body.slice(from..from + batch.bytes as usize))
+                part(&self.sealed(id).await?.body, position as usize, &batch, id)
             }
             Place::Journal { key, at } => {
                 let value = self.driver.get(Name::Entry(key)).await.map_err(io)?;
-                let value = flatten(value.ok_or(SegmentError::Gone(SegmentId::sealed(key.slot)))?);
-                let from = HEADER_BYTES + at as usize;
-                Ok(value.slice(from..from + batch.bytes as usize))
+                let id = SegmentId::sealed(key.slot);
+                let value = flatten(value.ok_or(SegmentError::Gone(id))?);
+                part(&value, HEADER_BYTES + at as usize, &batch, id)
             }
         }
     }
@@ -155,6 +154,16 @@ impl Files {
     fn snapshots(&self) -> Path {
         self.prefix.clone().join("snapshot")
     }
+}
+
+/// A batch's bytes in an entry or a segment.
+fn part(of: &Bytes, from: usize, batch: &BatchAt, id: SegmentId) -> Result<Bytes, SegmentError> {
+    let to = from + batch.bytes as usize;
+    if to > of.len() {
+        let what = format!("offset {} ends at byte {to} of {}", batch.last_offset, of.len());
+        return Err(SegmentError::Damaged { id, what });
+    }
+    Ok(of.slice(from..to))
 }
 
 fn encode(batches: &[(PartitionId, BatchAt)], bodies: &[Bytes]) -> Bytes {

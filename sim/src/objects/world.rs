@@ -31,8 +31,9 @@ use crate::{
     env::{SimClock, SimEntropy, SimNet},
     log::Tracing,
     model::{Model, Phase, Shared},
+    panics::{RUNNING, watch_panics},
     promises::NOT_CONVERGED,
-    run::{Counts, LAST_RESTART, LATELY, Outcome, RUNNING, watch_panics},
+    run::{Counts, LAST_RESTART, LATELY, Outcome},
 };
 
 const TICK: Duration = Duration::from_millis(1);
