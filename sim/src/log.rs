@@ -60,6 +60,8 @@ struct Lines {
     tolerated: BTreeSet<String>,
     /// So are all errors.
     tolerates_all: bool,
+    /// Hosts whose broker loaded its groups again since somebody asked.
+    reloaded: BTreeSet<String>,
     counts: BTreeMap<String, u64>,
 }
 
@@ -106,6 +108,11 @@ impl Log {
         lines.tolerates_all || lines.tolerated.contains(host)
     }
 
+    /// Whether the broker on this host loaded its groups again since it was asked last.
+    pub(crate) fn take_reloaded(&self, host: &str) -> bool {
+        self.lines.lock().reloaded.remove(host)
+    }
+
     /// Counts what happened.
     pub fn count(&self, what: &str, times: u64) {
         if times > 0 {
@@ -134,6 +141,9 @@ impl Log {
         lines.iter().fold(0, |hash, line| twox_hash::XxHash3_64::oneshot_with_seed(hash, line.as_bytes()))
     }
 }
+
+/// What a broker says when it drops what it knows of its groups, though it goes on.
+const GROUPS_RELOADED: &str = "the group coordinator lost its shard";
 
 /// Puts what brokers log, from INFO on, into the log; an ERROR is a fault. The host whose code runs is told by turmoil's
 /// spans.
@@ -185,6 +195,9 @@ impl Subscriber for Tracing {
             let hosts = self.hosts.lock();
             hosts.running.map_or_else(|| "broker".to_owned(), |at| hosts.names[at].clone())
         };
+        if text.0.contains(GROUPS_RELOADED) {
+            self.log.lines.lock().reloaded.insert(who.clone());
+        }
         if *event.metadata().level() == Level::ERROR && !self.log.tolerates(&who) {
             self.log.fault(format!("{who}: {}", text.0));
         } else {

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
+use klamm_checker::Event;
+
 use crate::{
     Dice, Log, Time,
     chaos::{Chaos, Target},
@@ -250,6 +252,10 @@ impl World {
                 self.model.borrow_mut().phase = Phase::Reading;
                 self.chaos.last_crash(sim);
             }
+        }
+        if self.log.take_reloaded(&self.broker) {
+            self.log.count("work: groups loaded again by a broker that goes on", 1);
+            self.model.borrow_mut().tell(Event::Reloaded { what: "its shard was lost".to_owned() });
         }
         self.chaos.step(sim);
         let now = Now {

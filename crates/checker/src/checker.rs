@@ -76,6 +76,7 @@ impl Checker {
                 self.groups.values_mut().for_each(|group| group.restarted(at));
                 parts.values_mut().for_each(|partition| partition.restarted(at));
             }
+            Event::Reloaded { .. } => self.groups.values_mut().for_each(|group| group.reloaded(at)),
             Event::Refused { what } => found.push(Anomaly::Refused(what.clone())),
             _ => self.grouped(at, event),
         }

@@ -236,6 +236,12 @@ pub enum Event {
         /// For people.
         what: String,
     },
+    /// A broker goes on, but dropped what it knew of its groups and loaded them again: generations that were not durable may
+    /// be gone.
+    Reloaded {
+        /// For people.
+        what: String,
+    },
     /// An answer that no correct broker gives; the recorder judged.
     Refused {
         /// Which, and why.

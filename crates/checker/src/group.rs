@@ -14,13 +14,13 @@ pub(crate) struct Group {
     name: String,
     /// The highest generation that a member was assigned in: durable.
     assigned: i32,
-    /// The highest generation that a member joined since the last restart.
+    /// The highest generation that a member joined since they were loaded last.
     joined: i32,
     /// Who owns what in the latest generations.
     owners: BTreeMap<(i32, Part), String>,
     /// What members brought with them into the latest generations, and keep until they know better.
     brought: BTreeMap<(i32, Part), String>,
-    /// What was asked before so many events were recorded may have been asked of a broker that is gone.
+    /// What was asked before so many events were recorded may have been asked of a coordinator that is gone.
     restarted: u64,
     pending: BTreeMap<u64, Pending>,
     registers: BTreeMap<Part, Register>,
@@ -69,12 +69,18 @@ impl Group {
         }
     }
 
-    /// A generation that was not durable may be gone.
-    pub(crate) fn restarted(&mut self, at: u64) {
+    /// A generation that was not durable may be gone. Requests that are under way may be answered by those that are there now.
+    pub(crate) fn reloaded(&mut self, at: u64) {
         self.joined = self.assigned;
         self.restarted = at + 1;
         let durable = self.assigned;
         self.brought.retain(|(known, _), _| *known <= durable);
+        self.pending.values_mut().for_each(|pending| pending.newest = pending.newest.min(durable));
+    }
+
+    /// So may a generation of a broker that ended; and requests ended with it.
+    pub(crate) fn restarted(&mut self, at: u64) {
+        self.reloaded(at);
         for write in self.registers.values_mut().flat_map(|register| &mut register.writes) {
             if write.answered.is_none() {
                 write.cut_off.get_or_insert(at);

@@ -5,7 +5,8 @@
 //! the last read, `p [offset:value]` a poll of a library, `k` a seek of consumer 1, `b` marks where the next fetch or
 //! offset fetch (or a `j`) began, `v` says that it is in memory, `t N` allows to trim, `T N` trimmed, `d` deletes, `i N` a producer id.
 //! Of group g: `j GEN` or `j GEN MEMBER [owned]` joined, `m GEN MEMBER [parts]` assigned, `c COMMIT GEN OFFSET` commits (`c COMMIT - OFFSET` from outside),
-//! `c+ COMMIT`, `c- COMMIT`, `c? COMMIT` its outcome, `o OFFSET` (or `o -`) what is committed, `e` expiring, `r` a restart.
+//! `c+ COMMIT`, `c- COMMIT`, `c? COMMIT` its outcome, `o OFFSET` (or `o -`) what is committed, `e` expiring, `r` a restart, `l` that the
+//! group was loaded again.
 
 use crate::{Anomaly, Event, Part, Poll, Value, Values, check, jsonl};
 
@@ -115,6 +116,7 @@ fn history(text: &str) -> Vec<Event> {
             },
             "e" => Event::Expiring { group: group() },
             "r" => Event::Restart { what: "kill".to_owned() },
+            "l" => Event::Reloaded { what: "full".to_owned() },
             "no" => Event::Refused { what: "no".to_owned() },
             word => {
                 let (what, rest) = word.split_at(1);
@@ -267,6 +269,12 @@ fn stale_commits() {
     has("m 1 a [1]; j 2; c 1 1 5; c+ 1", &["StaleCommit"]);
     has("m 1 a [1]; j 2; r; c 1 1 5; c+ 1; o 5", &[]);
     has("m 1 a [1]; m 2 b [1]; r; c 1 1 5; c+ 1", &["StaleCommit"]);
+    // So it is when the group was loaded again, even if the commit was under way by then.
+    has("m 1 a [1]; j 2; l; c 1 1 5; c+ 1; o 5", &[]);
+    has("m 1 a [1]; j 2; c 1 1 5; l; c+ 1; o 5", &[]);
+    has("m 1 a [1]; m 2 b [1]; l; c 1 1 5; c+ 1", &["StaleCommit"]);
+    has("m 1 a [1]; m 2 b [1]; c 1 1 5; l; c+ 1", &["StaleCommit"]);
+    has("m 1 a [1]; l; j 2; c 1 1 5; c+ 1", &["StaleCommit"]);
 }
 
 #[test]
@@ -295,6 +303,8 @@ fn commits_end_with_their_broker() {
     has("c 1 - 5; r; o 5; o -", &[]);
     has("c 1 - 5; r; c 2 - 6; o 5; c+ 2; o 6", &[]);
     has("c 1 - 5; r; c 2 - 6; b; c+ 2; o 5", &[]);
+    // The broker goes on.
+    has("c 1 - 5; l; c 2 - 6; c+ 2; o 5", &[]);
     // Under way at the same time, at the same broker or at the next.
     has("c 1 - 5; c 2 - 6; r; c+ 2; o 5", &[]);
     has("r; c 1 - 5; c 2 - 6; c+ 2; o 5", &[]);
