@@ -16,6 +16,9 @@ use crate::{Attacked, MIB, SLACK_BYTES};
 /// What a frame costs at most, in its own size: above the aim of 4, for answers are built whole.
 const FRAMES_MAX: u64 = 12;
 
+/// What one costs that names partitions that are there, each once.
+const THERE_FRAMES_MAX: u64 = 35;
+
 fn check<R: Request>(version: i16, request: R) {
     let attacked = Attacked::start(&[]);
     let before = attacked.server.peak_bytes();
@@ -56,6 +59,26 @@ fn fetches_of_what_is_not_there() {
     both.topics.extend(fetch(&attacked.name, 1).topics);
     assert!(attacked.connect().ask(4, &both).responses.iter().any(|topic| topic.topic == attacked.name));
     attacked.survived(24 * MIB);
+}
+
+/// Each takes more than its name, once: there are no more of them than this broker has.
+#[test]
+fn fetches_of_what_is_there() {
+    const PARTITIONS: i32 = 100_000;
+    let mut attacked = Attacked::start(&[]);
+    let topic = unique("wide");
+    attacked.connect().create(&topic, PARTITIONS, &[]);
+    attacked.server.restart();
+    let mut raw = attacked.connect();
+    raw.ask(4, &fetch(&topic, 100));
+    let before = attacked.server.rss_bytes();
+    let request = FetchRequest { max_wait_ms: 100, ..fetch(&topic, PARTITIONS) };
+    let frame = encode_request_frame(4, 1, None, &request).expect("a frame").concat().len() as u64;
+    let answer = raw.ask(4, &request);
+    assert!(answer.responses[0].partitions.iter().all(|partition| partition.error_code.is_ok()));
+    let grew = attacked.server.peak_bytes() - before;
+    println!("{PARTITIONS} partitions: {frame} bytes, {} MiB", grew / MIB);
+    assert!(grew <= THERE_FRAMES_MAX * frame, "{grew} bytes of memory for a frame of {frame}");
 }
 
 #[test]

@@ -3,13 +3,13 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use klamm_model::ShardId;
 use klamm_protocol::ErrorCode;
 use klamm_shard::{PartitionView, Waiter};
 
 use crate::{
     Broker,
     authorizer::{Operation, Resource},
-    broker::Located,
     errors,
     fetch_sessions::{PartitionKey, Wanted, WantedPartitions},
     session::Incoming,
@@ -22,9 +22,10 @@ pub(crate) struct Bounds {
     pub(crate) bytes_max: usize,
 }
 
-/// What came of a partition.
+/// What came of a partition. There may be very many.
 pub(crate) struct Outcome {
-    pub(crate) key: PartitionKey,
+    /// Which of the wanted it is.
+    pub(crate) place: usize,
     pub(crate) error: ErrorCode,
     pub(crate) high_watermark: i64,
     pub(crate) log_start: i64,
@@ -33,14 +34,14 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    fn error(key: &PartitionKey, error: ErrorCode) -> Self {
-        Self { key: key.clone(), error, high_watermark: -1, log_start: -1, pieces: Vec::new(), bytes: 0 }
+    fn error(place: usize, error: ErrorCode) -> Self {
+        Self { place, error, high_watermark: -1, log_start: -1, pieces: Vec::new(), bytes: 0 }
     }
 }
 
 /// A partition that can be read.
 struct Readable {
-    located: Located,
+    shard: ShardId,
     view: Arc<PartitionView>,
 }
 
@@ -60,15 +61,15 @@ impl Broker {
             let found: Vec<_> = wanted.iter().map(|(key, wanted)| find(incoming, key, wanted)).collect();
             let ahead = found.iter().zip(wanted.values()).filter_map(|(found, wanted)| {
                 let readable = found.as_ref().ok()?;
-                (wanted.offset > readable.view.watermarks().high_watermark).then_some(&readable.located)
+                (wanted.offset > readable.view.watermarks().high_watermark).then_some(readable.shard)
             });
             // Beyond what is durable, but perhaps acknowledged with acks=1: look again once that is durable too.
             let mut look_again = false;
-            for located in ahead {
-                if shards_settled.insert(located.shard_id) {
+            for shard in ahead {
+                if shards_settled.insert(shard) {
                     look_again = true;
                     // A shard that stopped is noticed by the next look.
-                    let _ = located.shard.shard.settled().await;
+                    let _ = incoming.broker.shards[&shard].shard.settled().await;
                 }
             }
             if look_again {
@@ -89,7 +90,8 @@ impl Broker {
                 }
             }
             if settled || time_is_up || available >= bounds.bytes_min {
-                return read(&found, wanted, bounds.bytes_max).await;
+                drop(waiter);
+                return read(&incoming.broker, &found, wanted, bounds.bytes_max).await;
             }
             if !waiter.watches(found.iter().flatten().map(|readable| &readable.view)) {
                 // Watch first, then look again: nothing is missed between the two.
@@ -112,11 +114,12 @@ fn find(incoming: &Incoming, key: &PartitionKey, wanted: &Wanted) -> Result<Read
     }
     let located = incoming.broker.locate(topic, key.index)?;
     let (view, _) = located.view(wanted.leader_epoch)?;
-    Ok(Readable { located, view })
+    Ok(Readable { shard: located.shard_id, view })
 }
 
 /// Reads in order, until the response is full. The first batch of the first partition that has one comes whole.
 async fn read(
+    broker: &Broker,
     found: &[Result<Readable, ErrorCode>],
     wanted: &WantedPartitions,
     bytes_max: usize,
@@ -124,11 +127,11 @@ async fn read(
     let mut results = Vec::with_capacity(found.len());
     let mut left = bytes_max;
     let mut nothing_yet = true;
-    for (found, (key, wanted)) in found.iter().zip(wanted) {
+    for (place, (found, wanted)) in found.iter().zip(wanted.values()).enumerate() {
         let readable = match found {
             Ok(readable) => readable,
             Err(error) => {
-                results.push(Outcome::error(key, *error));
+                results.push(Outcome::error(place, *error));
                 continue;
             }
         };
@@ -136,12 +139,12 @@ async fn read(
         let view = &readable.view;
         // From before the read, and the high watermark from after it: no record of the answer lies outside of them.
         let log_start = view.watermarks().log_start;
-        match readable.located.shard.view.read(view, wanted.offset, bytes_max, nothing_yet).await {
+        match broker.shards[&readable.shard].view.read(view, wanted.offset, bytes_max, nothing_yet).await {
             Ok(fetched) => {
                 nothing_yet &= fetched.bytes == 0;
                 left = left.saturating_sub(fetched.bytes);
                 results.push(Outcome {
-                    key: key.clone(),
+                    place,
                     error: ErrorCode::NONE,
                     high_watermark: view.watermarks().high_watermark,
                     log_start,
@@ -149,7 +152,7 @@ async fn read(
                     bytes: fetched.bytes,
                 });
             }
-            Err(error) => results.push(Outcome::error(key, errors::of_read(&error))),
+            Err(error) => results.push(Outcome::error(place, errors::of_read(&error))),
         }
     }
     results

@@ -36,7 +36,7 @@ pub(crate) async fn handle<'a>(
     request: FetchRequest<'a>,
 ) -> Result<FetchResponse<'a>, Stop> {
     let broker = &incoming.broker;
-    let named = wanted(incoming, &request)?;
+    let mut named = wanted(incoming, &request)?;
     let refuse = |error_code| Ok(refused(incoming.version, &request, error_code));
     let follower = request.replica_id >= 0 || request.replica_state.replica_id >= 0;
     if follower && !incoming.may(Operation::ClusterAction, Resource::Cluster) {
@@ -62,13 +62,13 @@ pub(crate) async fn handle<'a>(
     match mode {
         Mode::Full { begin } => {
             let outcomes = Broker::fetch(incoming, &named, &bounds).await;
-            let mut session_id = 0;
+            tell(&mut named, &outcomes);
+            let mut response = respond(&request, &named, outcomes);
             if begin {
-                let mut partitions = named;
-                tell(&mut partitions, &outcomes);
-                session_id = sessions.begin(partitions, now(), || broker.env.entropy.u64()).unwrap_or(0);
+                let session = sessions.begin(named, now(), || broker.env.entropy.u64());
+                response.session_id = session.unwrap_or(0);
             }
-            Ok(respond(&request, session_id, outcomes))
+            Ok(response)
         }
         Mode::Incremental(mut session) => {
             change(&mut session.partitions, named, &request);
@@ -77,7 +77,7 @@ pub(crate) async fn handle<'a>(
             let session = borrowed.session.as_mut().expect("put back below");
             let mut outcomes = Broker::fetch(incoming, &session.partitions, &bounds).await;
             outcomes.retain(|outcome| {
-                let known = session.partitions.get(&outcome.key).and_then(|wanted| wanted.told);
+                let known = session.partitions[outcome.place].told;
                 if planted(Bug::SessionForgetsChange)
                     && known.is_some_and(|known| known.1 == outcome.log_start)
                 {
@@ -88,14 +88,14 @@ pub(crate) async fn handle<'a>(
                     || known != Some((outcome.high_watermark, outcome.log_start))
             });
             tell(&mut session.partitions, &outcomes);
+            let gave: Vec<_> =
+                outcomes.iter().filter(|outcome| outcome.bytes > 0).map(|outcome| outcome.place).collect();
+            let response = respond(&request, &session.partitions, outcomes);
             // Partitions that gave data are served last next time.
-            for outcome in outcomes.iter().filter(|outcome| outcome.bytes > 0) {
-                if let Some((key, wanted)) = session.partitions.shift_remove_entry(&outcome.key) {
-                    session.partitions.insert(key, wanted);
-                }
+            for (moved, place) in gave.into_iter().enumerate() {
+                session.partitions.move_index(place - moved, session.partitions.len() - 1);
             }
-            let id = session.id;
-            Ok(respond(&request, id, outcomes))
+            Ok(FetchResponse { session_id: session.id, ..response })
         }
     }
 }
@@ -181,22 +181,27 @@ fn change(partitions: &mut WantedPartitions, named: WantedPartitions, request: &
 /// Notes what the client is told now.
 fn tell(partitions: &mut WantedPartitions, outcomes: &[Outcome]) {
     for outcome in outcomes {
-        if let Some(wanted) = partitions.get_mut(&outcome.key) {
-            wanted.told = outcome.error.is_ok().then_some((outcome.high_watermark, outcome.log_start));
-        }
+        partitions[outcome.place].told =
+            outcome.error.is_ok().then_some((outcome.high_watermark, outcome.log_start));
     }
 }
 
-fn respond<'a>(request: &FetchRequest<'a>, session_id: i32, outcomes: Vec<Outcome>) -> FetchResponse<'a> {
-    let same = |a: &Outcome, b: &Outcome| a.key.name == b.key.name && a.key.id == b.key.id;
+/// The answer, of no session yet.
+fn respond<'a>(
+    request: &FetchRequest<'a>,
+    wanted: &WantedPartitions,
+    outcomes: Vec<Outcome>,
+) -> FetchResponse<'a> {
+    let key = |outcome: &Outcome| wanted.get_index(outcome.place).expect("each outcome was wanted").0;
+    let same = |a: &Outcome, b: &Outcome| (&key(a).name, key(a).id) == (&key(b).name, key(b).id);
     let runs: Vec<usize> = outcomes.chunk_by(same).map(<[Outcome]>::len).collect();
     let mut outcomes = outcomes.into_iter();
     let mut responses: Vec<FetchableTopicResponse<'a>> = Vec::with_capacity(runs.len());
     for run in runs {
-        let first = &outcomes.as_slice()[0].key;
+        let first = key(&outcomes.as_slice()[0]);
         let (topic, topic_id) = (Str::Owned(first.name.to_string()), first.id);
         let partition = |outcome: Outcome| PartitionData {
-            partition_index: outcome.key.index,
+            partition_index: key(&outcome).index,
             error_code: outcome.error,
             high_watermark: outcome.high_watermark,
             last_stable_offset: outcome.high_watermark,
@@ -211,5 +216,5 @@ fn respond<'a>(request: &FetchRequest<'a>, session_id: i32, outcomes: Vec<Outcom
         let partitions = outcomes.by_ref().take(run).map(partition).collect();
         responses.push(FetchableTopicResponse { topic, topic_id, partitions });
     }
-    FetchResponse { session_id, responses, ..Default::default() }
+    FetchResponse { responses, ..Default::default() }
 }
