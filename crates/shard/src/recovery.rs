@@ -117,7 +117,8 @@ pub(crate) async fn recover<M: Machine, V: View<M>>(
             let what = "it was there when the journal was scanned, and is gone".to_owned();
             return Err(klamm_store::ReadError::Damaged { slot, what }.into());
         }
-        for entry in entries {
+        // What follows the own Takeover is a successor's; this owner is replaced, and finds out when it appends.
+        for entry in entries.into_iter().take_while(|entry| entry.header.key.slot <= ownership.takeover) {
             if file_starts.contains(&entry.header.key.slot) {
                 states.insert(entry.header.key.slot, machine.clone());
             }
