@@ -3,6 +3,9 @@
 /// The most brokers that a state has room for.
 pub const BROKERS_MAX: usize = 3;
 
+/// The most keys beyond the expected one that a scan reads ahead.
+pub const AHEAD_MAX: usize = 2;
+
 /// Bounds of one search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
@@ -19,6 +22,8 @@ pub struct Bounds {
     pub in_flight: u8,
     /// Acknowledged entries that the carrier loses or damages.
     pub faults: u8,
+    /// Keys beyond the expected one that a scan may read before it, in any order.
+    pub ahead: u8,
     /// The search gives up beyond this many states.
     pub states_max: usize,
 }
@@ -32,6 +37,7 @@ impl Default for Bounds {
             appends: 2,
             in_flight: 2,
             faults: 0,
+            ahead: 0,
             states_max: 30_000_000,
         }
     }
@@ -45,6 +51,8 @@ impl Bounds {
             Some("brokers must be 1 to 3")
         } else if self.in_flight == 0 {
             Some("in-flight must be at least 1")
+        } else if usize::from(self.ahead) > AHEAD_MAX {
+            Some("ahead must be at most 2")
         } else if entries + 1 > crate::state::ENTRIES_MAX {
             Some("takeovers + trims + appends must be at most 14")
         } else {

@@ -16,6 +16,7 @@ Usage: klamm-journal-model [OPTIONS]
   --appends N       normal entries that are appended                    [2]
   --in-flight N     puts that an owner has in flight at once            [2]
   --faults N        acknowledged entries that the carrier loses or damages  [0]
+  --ahead N         keys that a scan reads before the one that comes next, 0 to 2  [0]
   --states-max N    give up beyond this many states; 100 million need about 4 GiB  [30000000]
   --without RULE    switch a rule off; may be repeated
   --quiet           no line for each depth
@@ -71,6 +72,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
             "--appends" => bounds.appends = number(&flag, &value)?,
             "--in-flight" => bounds.in_flight = number(&flag, &value)?,
             "--faults" => bounds.faults = number(&flag, &value)?,
+            "--ahead" => bounds.ahead = number(&flag, &value)?,
             "--states-max" => bounds.states_max = value.parse().map_err(|_| bad(&flag, &value))?,
             "--without" => options.rules = options.rules.without(value.parse::<Rule>()?),
             _ => return Err(format!("{flag} is not known; see --help")),

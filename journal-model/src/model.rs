@@ -43,6 +43,8 @@ pub enum Action {
     Start(ProcId, Id),
     /// A scan reads the expected key.
     Read(ProcId, Key, Option<Sent>),
+    /// A scan reads the key so many places beyond the expected one, and keeps what it found.
+    ReadAhead(ProcId, Key, Option<Sent>),
     /// A scan looks for entries well beyond an absent key, and finds one or none.
     LookBeyond(ProcId, Key, bool),
     /// A scan stops without reading the marker again (rule 7 is off).

@@ -3,7 +3,7 @@
 //! Invariants: `sent` is sorted by number; at most one sent entry is stored at a key. A state is `Copy` and holds
 //! no references; `encode` gives compact bytes, the same bytes for states that differ only in the brokers' names.
 
-use crate::bounds::BROKERS_MAX;
+use crate::bounds::{AHEAD_MAX, BROKERS_MAX};
 use crate::entry::Id;
 
 /// The most entries that are sent in one run.
@@ -11,7 +11,7 @@ pub const ENTRIES_MAX: usize = 15;
 
 /// The longest encoded state.
 pub const STATE_BYTES_MAX: usize = 16 + ENTRIES_MAX * 4 + BROKERS_MAX * PROC_BYTES_MAX;
-const PROC_BYTES_MAX: usize = 20;
+const PROC_BYTES_MAX: usize = 12 + 4 * (1 + AHEAD_MAX);
 
 /// A sent entry: its put may land at any time, any number of times.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +37,30 @@ impl Sent {
     /// Whether all of `flags` are set.
     pub fn has(self, flags: u8) -> bool {
         self.flags & flags == flags
+    }
+}
+
+/// What a scan found under a key that it read before its turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Seen {
+    /// It was not read.
+    #[default]
+    Unread,
+    /// It was absent, or held this entry as it was then.
+    Read(Option<Sent>),
+}
+
+/// What a scan found under the expected key and under those that follow it, if no Takeover comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window(pub [Seen; 1 + AHEAD_MAX]);
+
+impl Window {
+    /// The window of the next key.
+    #[must_use]
+    pub fn shifted(mut self) -> Window {
+        self.0[0] = Seen::Unread;
+        self.0.rotate_left(1);
+        self
     }
 }
 
@@ -122,6 +146,8 @@ pub struct Proc {
     pub start: Id,
     /// The end of the chain that it has read and, as owner, appended.
     pub last: Id,
+    /// In a scan: what was read before its turn.
+    pub seen: Window,
     /// As owner: the last entry that it has acknowledged.
     pub acked: Id,
     /// As owner: the entry named by the head marker that it is writing.
@@ -288,6 +314,12 @@ fn encode_proc(proc: &Proc) -> ([u8; PROC_BYTES_MAX], usize) {
     out[5] = proc.required;
     out[6..9].copy_from_slice(&short(proc.start));
     out[9..12].copy_from_slice(&short(proc.last));
+    if proc.phase == Phase::Reading {
+        for (at, seen) in proc.seen.0.iter().enumerate() {
+            out[12 + 4 * at..16 + 4 * at].copy_from_slice(&encode_seen(*seen));
+        }
+        return (out, PROC_BYTES_MAX);
+    }
     if proc.phase != Phase::Owner {
         return (out, 12);
     }
@@ -305,9 +337,26 @@ fn decode_proc(byte: &mut impl FnMut() -> u8) -> Proc {
     proc.required = byte();
     proc.start = long(byte);
     proc.last = long(byte);
+    if proc.phase == Phase::Reading {
+        proc.seen = Window(std::array::from_fn(|_| decode_seen(byte)));
+    }
     if proc.phase == Phase::Owner {
         proc.acked = long(byte);
         proc.marker = long(byte);
     }
     proc
+}
+
+/// What was found, and whether it was read.
+fn encode_seen(seen: Seen) -> [u8; 4] {
+    let Seen::Read(found) = seen else { return [0; 4] };
+    let Sent { id, flags } = found.unwrap_or_default();
+    let [a, b, c] = short(id);
+    [a, b, c, 1 | flags << 1]
+}
+
+fn decode_seen(byte: &mut impl FnMut() -> u8) -> Seen {
+    let (id, read) = (long(byte), byte());
+    let found = id.is_some().then_some(Sent { id, flags: read >> 1 });
+    if read == 0 { Seen::Unread } else { Seen::Read(found) }
 }

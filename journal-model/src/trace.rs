@@ -54,6 +54,10 @@ impl Words<'_> {
                 format!("{} reads {key}: damaged bytes", name(at))
             }
             Action::Read(at, key, Some(sent)) => format!("{} reads {key}: {}", name(at), self.put(sent.id)),
+            Action::ReadAhead(at, key, None) => format!("{} reads {key} ahead: absent", name(at)),
+            Action::ReadAhead(at, key, Some(sent)) => {
+                format!("{} reads {key} ahead: {}", name(at), self.put(sent.id))
+            }
             Action::LookBeyond(at, key, beyond) => {
                 let found = if beyond { "an entry that is well" } else { "nothing well" };
                 format!("{} looks past {key}: {found} beyond it", name(at))

@@ -3,8 +3,16 @@
 
 use klamm_journal_model::{Bounds, Outcome, Rule, Rules, Violation, search, trace};
 
-const SMALL: Bounds =
-    Bounds { brokers: 2, takeovers: 1, trims: 1, appends: 1, in_flight: 2, faults: 0, states_max: 1_000_000 };
+const SMALL: Bounds = Bounds {
+    brokers: 2,
+    takeovers: 1,
+    trims: 1,
+    appends: 1,
+    in_flight: 2,
+    faults: 0,
+    ahead: 0,
+    states_max: 1_000_000,
+};
 
 #[track_caller]
 fn check_holds(bounds: Bounds) -> Option<usize> {
@@ -40,6 +48,12 @@ fn the_rules_hold_for_three_brokers() {
 #[test]
 fn the_rules_hold_for_two_trims() {
     check_holds(Bounds { takeovers: 0, trims: 2, ..SMALL });
+}
+
+#[test]
+fn the_rules_hold_for_scans_that_read_ahead() {
+    check_holds(Bounds { ahead: 1, ..SMALL });
+    check_holds(Bounds { ahead: 1, appends: 2, trims: 0, in_flight: 1, faults: 1, ..SMALL });
 }
 
 #[test]

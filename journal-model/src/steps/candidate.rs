@@ -3,10 +3,10 @@
 //! A scan changes nothing, so giving one up is the same as not having started it; only what follows a Takeover
 //! has a step for a crash.
 
-use crate::entry::{Entry, Id, Kind};
+use crate::entry::{Entry, Id, Key, Kind};
 use crate::model::{Action, Model, ProcId, Step};
 use crate::rules::Rule;
-use crate::state::{Finding, Phase, Proc, Sent, State};
+use crate::state::{Finding, Phase, Proc, Seen, Sent, State};
 use crate::steps::owner::drop_step;
 
 impl Model {
@@ -21,7 +21,12 @@ impl Model {
                 let next = with(state, at, self.attempt(state, &proc));
                 out.push(Step { action: Action::Start(at, state.marker), next, violation: None });
             }
-            Phase::Reading | Phase::Again => out.push(self.read(state, at)),
+            Phase::Reading => {
+                out.push(self.read(state, at));
+                (1..=usize::from(self.bounds.ahead))
+                    .for_each(|far| out.extend(self.read_ahead(state, at, far)));
+            }
+            Phase::Again => out.push(self.read(state, at)),
             Phase::Beyond => out.push(self.look_beyond(state, at)),
             Phase::Recheck(finding) => out.push(self.recheck(state, at, finding)),
             Phase::Tail => out.extend(self.resume(state, at)),
@@ -43,11 +48,34 @@ impl Model {
         Proc { phase: Phase::Reading, start: state.marker, required, held: proc.held, ..Proc::default() }
     }
 
+    /// The key that a scan reads next.
+    fn expected(&self, proc: &Proc) -> Key {
+        if proc.last == Id::NONE { self.arena.get(proc.start).key } else { self.next_key(proc.last) }
+    }
+
+    /// A scan reads the key `far` places beyond the expected one, as if no Takeover came before it.
+    fn read_ahead(&self, state: &State, at: ProcId, far: usize) -> Option<Step> {
+        let mut proc = state.procs[at];
+        if proc.seen.0[far] != Seen::Unread {
+            return None;
+        }
+        let Key { epoch, slot } = self.expected(&proc);
+        let key = Key { epoch, slot: slot + far as u8 };
+        let found = self.stored_at(state, key).map(|sent| Sent { flags: sent.flags & Sent::DAMAGED, ..sent });
+        proc.seen.0[far] = Seen::Read(found);
+        Some(Step { action: Action::ReadAhead(at, key, found), next: with(state, at, proc), violation: None })
+    }
+
     fn read(&self, state: &State, at: ProcId) -> Step {
         let mut proc = state.procs[at];
         let first = proc.last == Id::NONE;
-        let key = if first { self.arena.get(proc.start).key } else { self.next_key(proc.last) };
-        let found = if first { self.stored_at(state, key) } else { self.read_after(state, proc.last) };
+        let key = self.expected(&proc);
+        let found = match proc.seen.0[0] {
+            Seen::Read(found) => found,
+            Seen::Unread if first => self.stored_at(state, key),
+            Seen::Unread => self.read_after(state, proc.last),
+        };
+        let seen = std::mem::take(&mut proc.seen);
         let chains = |id: Id| {
             let hash_fits = if first { id == proc.start } else { self.arena.get(id).prev == proc.last };
             hash_fits || !self.keeps(Rule::Hash)
@@ -56,6 +84,10 @@ impl Model {
             Some(sent) if !sent.has(Sent::DAMAGED) && chains(sent.id) => {
                 proc.last = sent.id;
                 proc.phase = Phase::Reading;
+                // After a Takeover other keys follow: what was read ahead is dropped.
+                if self.next_key(sent.id).epoch == key.epoch {
+                    proc.seen = seen.shifted();
+                }
                 None
             }
             None if !first && proc.phase == Phase::Again => Some(Finding::Loss),
