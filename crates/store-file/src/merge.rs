@@ -38,7 +38,7 @@ impl FileStore {
         }
         let inputs = self.inputs(merge).await?;
         let path = self.shared.journal().join(TEMPORARY);
-        let mut writer = Writer::create(Arc::clone(&self.shared), path, merge.output()).await?;
+        let mut writer = Writer::create(Arc::clone(&self.shared), path, merge.output()?).await?;
         let copied = match merge.copy(self, &inputs, &mut writer).await {
             Ok(()) => writer.finish_run().await,
             error => error,

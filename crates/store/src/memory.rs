@@ -180,7 +180,7 @@ impl Segments for MemoryStore {
 
     async fn merge(&self, merge: &Merge) -> Result<Option<SegmentInfo>, SegmentError> {
         let inputs = self.state.lock().inputs(merge)?;
-        let mut sink = Sink { id: merge.output(), batches: Vec::new(), bytes: Vec::new() };
+        let mut sink = Sink { id: merge.output()?, batches: Vec::new(), bytes: Vec::new() };
         merge.copy(self, &inputs, &mut sink).await?;
         if sink.batches.is_empty() {
             return Ok(None);

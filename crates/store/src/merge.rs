@@ -46,11 +46,17 @@ pub trait MergeSink: Send {
 }
 
 impl Merge {
-    /// The name of what the inputs become.
-    pub fn output(&self) -> SegmentId {
+    /// The name of what the inputs become. Generations rise by one, so an input of the last one is none that we wrote.
+    pub fn output(&self) -> Result<SegmentId, SegmentError> {
         let first = self.inputs.first().expect("a merge has inputs").first;
-        let newest = self.inputs.iter().map(|id| id.generation).max().expect("a merge has inputs");
-        SegmentId { first, generation: newest + 1 }
+        let newest = *self.inputs.iter().max_by_key(|id| id.generation).expect("a merge has inputs");
+        match newest.generation.checked_add(1) {
+            Some(generation) => Ok(SegmentId { first, generation }),
+            None => {
+                let what = format!("nobody merged so often as its generation says, {}", newest.generation);
+                Err(SegmentError::Damaged { id: newest, what })
+            }
+        }
     }
 
     /// Whether the journal, which begins at `head`, lets go of the inputs, and they follow each other.
@@ -120,4 +126,26 @@ fn piece(batches: &[BatchAt]) -> usize {
         bytes <= PIECE_BYTES
     });
     within.count().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_generation_has_no_successor() {
+        let output = |generations: &[u32]| {
+            let inputs = generations.iter().zip(0..);
+            let inputs =
+                inputs.map(|(generation, slot)| SegmentId { first: Slot(slot), generation: *generation });
+            Merge { inputs: inputs.collect(), keep: BTreeMap::new(), check: |_, _| true }.output()
+        };
+        assert_eq!(output(&[0, 2, 1]), Ok(SegmentId { first: Slot(0), generation: 3 }));
+        assert_eq!(output(&[u32::MAX - 1]), Ok(SegmentId { first: Slot(0), generation: u32::MAX }));
+        let refused = output(&[0, u32::MAX, 1]);
+        assert!(
+            matches!(&refused, Err(SegmentError::Damaged { id, .. }) if id.first == Slot(1)),
+            "{refused:?}"
+        );
+    }
 }

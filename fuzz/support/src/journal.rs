@@ -140,7 +140,7 @@ async fn merge(store: &ShardStore) -> Option<()> {
     let asked = Merge { inputs, keep, check: |_, _| true };
     let merged = if asked.inputs.is_empty() { None } else { store.segments.merge(&asked).await.ok()? };
     if let Some(merged) = &merged {
-        assert_eq!(merged.id, asked.output());
+        assert_eq!(Ok(merged.id), asked.output());
         let after = batches(store, std::slice::from_ref(merged)).await;
         assert!(before == after, "what is merged is there as it was");
     }

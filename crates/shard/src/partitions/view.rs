@@ -173,7 +173,9 @@ impl View<Machine> for PartitionsView {
 
     fn merged(&mut self, merge: &Merge, segment: Option<&SegmentInfo>) {
         let (mut loads, mut replaced) = (Vec::new(), 0);
-        for extent in segment.iter().flat_map(|info| &info.extents) {
+        for (id, extent) in
+            segment.iter().flat_map(|info| info.extents.iter().map(|extent| (info.id, extent)))
+        {
             // Deleted meanwhile: its extents are not counted any more.
             let Some(view) = self.shared.get(extent.partition) else { continue };
             // A batch that reaches over the log's start is kept whole. The extent counts from the start on, so that the part
@@ -181,7 +183,7 @@ impl View<Machine> for PartitionsView {
             let base_offset = extent.base_offset.max(merge.keep[&extent.partition]);
             let extent = Extent { base_offset, ..*extent };
             let mut state = view.state.lock();
-            replaced += state.merge(&merge.inputs, merge.output(), extent) as u64;
+            replaced += state.merge(&merge.inputs, id, extent) as u64;
             loads.push(Load::of(&extent, state.log_start));
         }
         self.segments.replaced(&merge.inputs, segment.map(|info| (info, loads)), replaced);

@@ -388,3 +388,29 @@ async fn damaged_and_foreign_segments_are_refused() {
     assert!(matches!(&list, Err(SegmentError::Damaged { id: bad, .. }) if *bad == id), "{list:?}");
     opened.files.close().await;
 }
+
+#[tokio::test]
+async fn a_generation_without_a_successor_is_not_merged() {
+    let temp = Temp::new();
+    let infos = filled(&temp).await;
+    let opened = temp.open().await;
+    opened.files.merge(&merge(&infos)).await.unwrap().unwrap();
+    opened.files.close().await;
+    drop(opened);
+    let path = temp.path().join("journal/00000000000000000000-1.seg");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.len() - 64;
+    bytes[at + 52..at + 56].copy_from_slice(&u32::MAX.to_be_bytes());
+    let crc = klamm_store::entry::crc32c([&bytes[at..at + 60]]);
+    bytes[at + 60..].copy_from_slice(&crc.to_be_bytes());
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(path.with_file_name("00000000000000000000-4294967295.seg"), &bytes).unwrap();
+    let opened = temp.open().await;
+    let forged = Segments::list(&*opened.files).await.unwrap();
+    let id = SegmentId { first: Slot(0), generation: u32::MAX };
+    assert_eq!(forged[0].id, id);
+    let refused = opened.files.merge(&merge(&forged[..1])).await;
+    assert!(matches!(&refused, Err(SegmentError::Damaged { id: bad, .. }) if *bad == id), "{refused:?}");
+    assert_eq!(Segments::list(&*opened.files).await.unwrap(), forged, "it can be read as before");
+    opened.files.close().await;
+}
