@@ -99,6 +99,10 @@ pub(crate) async fn recover<M: Machine, V: View<M>>(
     }
     let (below, above): (Vec<_>, Vec<_>) =
         store.segments.list().await?.into_iter().partition(|info| info.slots.end <= slot);
+    if above.iter().any(|info| info.slots.start < slot) {
+        // A checkpoint is made where a segment ends: these segments are of another one.
+        return Err(RecoverError::HeadReplaced(slot));
+    }
     view.restore(&machine, &below);
 
     // A crash between sealing and the head leaves sealed files above it. The last of them gets its checkpoint now: what

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use klamm_store::{Carrier, ShardStore, SnapshotError, Snapshots, memory::MemoryStore};
 use tokio::sync::{Notify, Semaphore};
 
-use super::{SHARD, eventually, journal::Gated, serve};
+use super::{SHARD, eventually, journal::Gated, merging::Grudging, serve};
 
 /// One process's end of a store that several share.
 fn shared(store: &Arc<MemoryStore>) -> ShardStore {
@@ -109,4 +109,25 @@ async fn a_checkpoint_that_is_replaced_while_it_is_loaded_is_no_damage() {
     snapshots.may_read.add_permits(1000);
     let second = loading.await.expect("it serves");
     assert_eq!(second.values(0, 0).await.len(), written);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_segment_over_the_head_is_of_another_checkpoint() {
+    let memory = Arc::new(MemoryStore::default());
+    let served = serve(&shared(&memory), 1000, 0).await;
+    served.create(1).await;
+    let (journal, mut written) = (shared(&memory).journal, 0);
+    eventually(async || {
+        served.write(0, &"x".repeat(200)).await;
+        written += 1;
+        journal.head().await.unwrap().is_some()
+    })
+    .await;
+    served.shard.stop().await;
+    let (store, segments) = Grudging::over(shared(&memory));
+    let head = journal.head().await.unwrap().expect("it is there");
+    segments.sealed_further.store(head.slot.0, Ordering::Relaxed);
+    let again = serve(&store, 1000, 0).await;
+    assert_eq!(segments.sealed_further.load(Ordering::Relaxed), u64::MAX, "it was listed");
+    assert_eq!(again.values(0, 0).await.len(), written);
 }

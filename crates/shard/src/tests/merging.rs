@@ -331,6 +331,8 @@ pub(super) struct Grudging {
     /// There is no space for another file.
     pub(super) no_file: AtomicBool,
     refusals_left: AtomicU32,
+    /// The segment that ends here reaches further when it is listed next, as if another owner had sealed it.
+    pub(super) sealed_further: AtomicU64,
 }
 
 impl Grudging {
@@ -342,6 +344,7 @@ impl Grudging {
             room_owed: u64::MAX.into(),
             no_file: false.into(),
             refusals_left: 0.into(),
+            sealed_further: u64::MAX.into(),
         });
         (ShardStore { segments: Arc::clone(&grudging) as Arc<dyn Segments>, ..store }, grudging)
     }
@@ -381,7 +384,12 @@ impl Segments for Grudging {
         self.inner.seal(slots, batches).await
     }
     async fn list(&self) -> Result<Vec<SegmentInfo>, SegmentError> {
-        self.inner.list().await
+        let mut list = self.inner.list().await?;
+        let end = self.sealed_further.swap(u64::MAX, Ordering::Relaxed);
+        list.iter_mut()
+            .filter(|info| info.slots.end.0 == end)
+            .for_each(|info| info.slots.end = info.slots.end.next());
+        Ok(list)
     }
     async fn index(&self, id: SegmentId, extent: &Extent) -> Result<Vec<BatchAt>, SegmentError> {
         self.inner.index(id, extent).await
