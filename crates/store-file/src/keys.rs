@@ -90,11 +90,13 @@ impl Keys {
         })
     }
 
-    /// The keys under an epoch from a slot on.
+    /// The keys from one on: of its epoch from its slot on, and all of later epochs.
     pub(crate) fn from(&self, key: Key) -> impl Iterator<Item = Key> {
-        let run = self.run(key.epoch).map_or(&[][..], |run| &run[..]);
-        let start = run.partition_point(|found| found.slot < key.slot.0);
-        run[start..].iter().map(move |found| Key { epoch: key.epoch, slot: Slot(found.slot) })
+        self.runs.iter().filter(move |(epoch, _)| *epoch >= key.epoch).flat_map(move |(epoch, run)| {
+            let first = if *epoch == key.epoch { key.slot.0 } else { 0 };
+            let start = run.partition_point(|found| found.slot < first);
+            run[start..].iter().map(|found| Key { epoch: *epoch, slot: Slot(found.slot) })
+        })
     }
 }
 
@@ -118,7 +120,7 @@ mod tests {
         assert_eq!(keys.get(key(1, 4)).map(|found| found.position), Some(400));
         assert_eq!([key(1, 3), key(1, 6), key(3, 1)].map(|key| keys.get(key)), [None; 3]);
         assert_eq!(keys.below(Slot(3)).collect::<Vec<_>>(), [key(0, 0), key(1, 1), key(1, 2)]);
-        assert_eq!(keys.from(key(1, 3)).collect::<Vec<_>>(), [key(1, 4), key(1, 5)]);
+        assert_eq!(keys.from(key(1, 3)).collect::<Vec<_>>(), [key(1, 4), key(1, 5), key(2, 3)]);
         keys.forget(&[key(0, 0), key(1, 1), key(1, 2), key(1, 4), key(2, 3)]);
         assert_eq!(keys.below(Slot(9)).collect::<Vec<_>>(), [key(1, 5)]);
     }

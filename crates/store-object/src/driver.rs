@@ -10,7 +10,7 @@ use klamm_store::{Driver, DriverError, Key, Listing, Name, PutError, Value, Writ
 use object_store::{
     Error, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, path::Path,
 };
-use tokio::time::{error::Elapsed, timeout};
+use tokio::time::{error::Elapsed, sleep, timeout};
 
 use crate::names;
 
@@ -18,6 +18,14 @@ use crate::names;
 pub const DEADLINE: Duration = Duration::from_secs(10);
 /// The slowest transfer that is waited for: 4 MiB/s.
 const BYTES_PER_MS_MIN: u64 = 4 << 10;
+/// Entries are small and each takes a round trip: so many are got at a time.
+const GETS_AHEAD: usize = 16;
+/// How often a call that may be repeated is made before its failure counts: a scan makes thousands of them, and one that fails
+/// is the end of it.
+const TRIES: u32 = 5;
+/// The pause before the second try; each further one is twice as long. A store that throttles wants fewer calls.
+const PAUSE: Duration = Duration::from_millis(25);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// A shard's objects.
 #[derive(Debug)]
@@ -42,6 +50,46 @@ impl ObjectDriver {
         timeout(self.deadline + Duration::from_millis(bytes / BYTES_PER_MS_MIN), call).await
     }
 
+    async fn get_once(&self, name: Name) -> Result<Option<Value>, DriverError> {
+        let path = names::path(&self.prefix, name);
+        let object = match self.within(0, self.store.get(&path)).await.map_err(late("get"))? {
+            Ok(object) => object,
+            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(failed("get")(error)),
+        };
+        let bytes = object.meta.size;
+        match self.within(bytes, object.bytes()).await.map_err(late("get"))? {
+            Ok(bytes) => Ok(Some(vec![bytes])),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(failed("get")(error)),
+        }
+    }
+
+    async fn list_once(&self, listing: Listing) -> Result<Vec<Name>, DriverError> {
+        let (mut objects, mut found) = (self.objects(listing), Vec::new());
+        while let Some(object) = self.within(0, objects.try_next()).await.map_err(late("list"))?.transpose() {
+            let object = object.map_err(failed("list"))?;
+            found.extend(names::name(&self.prefix, &object.location).filter(|name| wanted(listing, *name)));
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    async fn delete_once(&self, names: &[Name]) -> Result<(), DriverError> {
+        let paths: Vec<_> = names.iter().map(|name| Ok(names::path(&self.prefix, *name))).collect();
+        let mut deleted = self.store.delete_stream(stream::iter(paths).boxed());
+        let mut result = Ok(());
+        // One that fails stops none of the others.
+        while let Some(one) = self.within(0, deleted.next()).await.map_err(late("delete"))? {
+            match one {
+                Ok(_) | Err(Error::NotFound { .. }) => {}
+                Err(error) => result = Err(failed("delete")(error)),
+            }
+        }
+        result
+    }
+
     /// The objects to look at for a listing. The store may list more than asked for, and in any order.
     fn objects(&self, listing: Listing) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
         match listing {
@@ -49,14 +97,11 @@ impl ObjectDriver {
             // Takeovers and the untrimmed journal: no more than a scan reads anyway.
             Listing::EntriesBelow(_) => self.store.list(Some(&names::entries(&self.prefix))),
             Listing::EntriesFrom(Key { epoch, slot }) => {
-                let folder = names::epoch(&self.prefix, epoch);
-                match slot.0.checked_sub(1) {
-                    None => self.store.list(Some(&folder)),
-                    Some(before) => {
-                        let before = Name::Entry(Key { epoch, slot: Slot(before) });
-                        self.store.list_with_offset(Some(&folder), &names::path(&self.prefix, before))
-                    }
-                }
+                let before = match slot.0.checked_sub(1) {
+                    None => names::epoch(&self.prefix, epoch),
+                    Some(before) => names::path(&self.prefix, Name::Entry(Key { epoch, slot: Slot(before) })),
+                };
+                self.store.list_with_offset(Some(&names::entries(&self.prefix)), &before)
             }
         }
     }
@@ -68,6 +113,25 @@ fn failed(what: &'static str) -> impl Fn(Error) -> DriverError {
 
 fn late(what: &'static str) -> impl Fn(Elapsed) -> DriverError {
     move |_| DriverError::new(what, "no answer in time")
+}
+
+/// The pause before a call is made again that failed so many times.
+fn pause(failed: u32) -> Duration {
+    PAUSE.saturating_mul(1 << (failed - 1).min(10)).min(PAUSE_MAX)
+}
+
+/// Makes a call again that failed. It is one that may be made any number of times: it changes nothing, or deletes.
+async fn again<T, F>(call: impl Fn() -> F + Send) -> Result<T, DriverError>
+where
+    F: Future<Output = Result<T, DriverError>> + Send,
+{
+    for failed in 1..TRIES {
+        if let Ok(answer) = call().await {
+            return Ok(answer);
+        }
+        sleep(pause(failed)).await;
+    }
+    call().await
 }
 
 fn put_error(error: Error) -> PutError {
@@ -88,7 +152,7 @@ fn wanted(listing: Listing, name: Name) -> bool {
     match (listing, name) {
         (Listing::Heads, Name::Head(_)) => true,
         (Listing::EntriesBelow(slot), Name::Entry(key)) => key.slot < slot,
-        (Listing::EntriesFrom(from), Name::Entry(key)) => key.epoch == from.epoch && key.slot >= from.slot,
+        (Listing::EntriesFrom(from), Name::Entry(key)) => key >= from,
         _ => false,
     }
 }
@@ -106,42 +170,22 @@ impl Driver for ObjectDriver {
     }
 
     async fn get(&self, name: Name) -> Result<Option<Value>, DriverError> {
-        let path = names::path(&self.prefix, name);
-        let object = match self.within(0, self.store.get(&path)).await.map_err(late("get"))? {
-            Ok(object) => object,
-            Err(Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(failed("get")(error)),
-        };
-        let bytes = object.meta.size;
-        match self.within(bytes, object.bytes()).await.map_err(late("get"))? {
-            Ok(bytes) => Ok(Some(vec![bytes])),
-            Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(failed("get")(error)),
-        }
+        again(|| self.get_once(name)).await
     }
 
     async fn list(&self, listing: Listing) -> Result<Vec<Name>, DriverError> {
-        let (mut objects, mut found) = (self.objects(listing), Vec::new());
-        while let Some(object) = self.within(0, objects.try_next()).await.map_err(late("list"))?.transpose() {
-            let object = object.map_err(failed("list"))?;
-            found.extend(names::name(&self.prefix, &object.location).filter(|name| wanted(listing, *name)));
-        }
-        found.sort_unstable();
-        found.dedup();
-        Ok(found)
+        again(|| self.list_once(listing)).await
     }
 
     async fn delete(&self, names: &[Name]) -> Result<(), DriverError> {
-        let paths: Vec<_> = names.iter().map(|name| Ok(names::path(&self.prefix, *name))).collect();
-        let mut deleted = self.store.delete_stream(stream::iter(paths).boxed());
-        let mut result = Ok(());
-        // One that fails stops none of the others.
-        while let Some(one) = self.within(0, deleted.next()).await.map_err(late("delete"))? {
-            match one {
-                Ok(_) | Err(Error::NotFound { .. }) => {}
-                Err(error) => result = Err(failed("delete")(error)),
-            }
-        }
-        result
+        again(|| self.delete_once(names)).await
+    }
+
+    fn gets_ahead(&self) -> usize {
+        GETS_AHEAD
+    }
+
+    async fn rest(&self, failed: u32) {
+        sleep(pause(failed)).await;
     }
 }

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::{
     AppendError, Driver, DriverError, Entry, EntryHash, EntryKind, Head, Header, Journal, Key, Listing, Name,
-    PutError, ReadError, Tail, TrimError, Written, chain::Chain, entry::crc32c, flatten,
+    PutError, ReadError, Tail, TrimError, Value, Written, ahead::Ahead, chain::Chain, entry::crc32c, flatten,
 };
 
 /// How often a put with a lost answer is tried again before the owner gives up and drops its state.
@@ -20,6 +20,8 @@ const SCAN_TRIES_MAX: u32 = 64;
 const HEAD_VERSION: u8 = 1;
 /// No entry has so high an epoch: each takeover raises it by one, and leader epochs are positive 32-bit numbers.
 const EPOCH_END: Epoch = Epoch(i32::MAX as u32);
+/// No entry has so high a slot: slots rise by one.
+const SLOT_END: Slot = Slot(u64::MAX);
 
 /// A journal of one shard over a driver.
 pub struct Carrier<D> {
@@ -42,19 +44,21 @@ impl<D: Driver> Carrier<D> {
 
     async fn entry(&self, key: Key) -> Result<Option<Result<Entry, String>>, ReadError> {
         let value = self.driver.get(Name::Entry(key)).await.map_err(io)?;
-        Ok(value.map(|value| {
-            let entry = Entry::decode(&value).map_err(|error| error.to_string())?;
-            if entry.header.key != key || entry.header.shard != self.shard {
-                return Err(format!("the entry at {key:?} says that it belongs to {:?}", entry.header.key));
-            }
-            let takeover = entry.header.kind == EntryKind::Takeover;
-            let fits =
-                if takeover { entry.header.epoch > key.epoch } else { entry.header.epoch == key.epoch };
-            if !fits || entry.header.epoch >= EPOCH_END {
-                return Err(format!("the entry at {key:?} is of epoch {}", entry.header.epoch));
-            }
-            Ok(entry)
-        }))
+        Ok(value.map(|value| self.decode(key, &value)))
+    }
+
+    /// The entry under a key, if its value is one that belongs there.
+    fn decode(&self, key: Key, value: &Value) -> Result<Entry, String> {
+        let entry = Entry::decode(value).map_err(|error| error.to_string())?;
+        if entry.header.key != key || entry.header.shard != self.shard || key.slot >= SLOT_END {
+            return Err(format!("the entry at {key:?} says that it belongs to {:?}", entry.header.key));
+        }
+        let takeover = entry.header.kind == EntryKind::Takeover;
+        let fits = if takeover { entry.header.epoch > key.epoch } else { entry.header.epoch == key.epoch };
+        if !fits || entry.header.epoch >= EPOCH_END {
+            return Err(format!("the entry at {key:?} is of epoch {}", entry.header.epoch));
+        }
+        Ok(entry)
     }
 
     /// One walk from a head marker to the end of the chain.
@@ -64,8 +68,11 @@ impl<D: Driver> Carrier<D> {
             None => Key { epoch: Epoch(0), slot: Slot(0) },
         };
         let (mut chain, mut hash) = (Chain::from(next), EntryHash::default());
+        let mut ahead = Ahead::new(&*self.driver);
         loop {
-            let entry = match self.entry(next).await? {
+            // As if no takeover came, which it seldom does.
+            let guess = |n| Some(Key { slot: later(next.slot, n)?, ..next });
+            let entry = match ahead.get(guess).await.map_err(io)?.map(|value| self.decode(next, &value)) {
                 None => return Ok((chain, next, hash, End::Absent)),
                 Some(Err(what)) => return Ok((chain, next, hash, End::Bad(what))),
                 Some(Ok(entry)) => entry,
@@ -93,13 +100,16 @@ impl<D: Driver> Carrier<D> {
     /// An entry beyond the tail, under this key-epoch or a later one, whose writer knew that the tail's slot was
     /// durable: proof of a loss [10]. Entries under earlier key-epochs are fenced owners' leftovers.
     async fn lost(&self, next: Key) -> Result<Option<Slot>, ReadError> {
-        let names = self.driver.list(Listing::EntriesBelow(Slot(u64::MAX))).await.map_err(io)?;
-        for name in names.iter().rev() {
-            let Name::Entry(key) = *name else { continue };
-            if key.slot <= next.slot || key.epoch < next.epoch {
-                continue;
-            }
-            if let Some(Ok(entry)) = self.entry(key).await?
+        let names = self.driver.list(Listing::EntriesFrom(next)).await.map_err(io)?;
+        let beyond = |name: &Name| match *name {
+            Name::Entry(key) if key.slot > next.slot => Some(key),
+            _ => None,
+        };
+        let keys: Vec<Key> = names.iter().rev().filter_map(beyond).collect();
+        let mut ahead = Ahead::new(&*self.driver);
+        for (at, key) in keys.iter().enumerate() {
+            let value = ahead.get(|n| keys.get(at + n).copied()).await.map_err(io)?;
+            if let Some(Ok(entry)) = value.map(|value| self.decode(*key, &value))
                 && entry.header.durable > next.slot
             {
                 return Ok(Some(key.slot));
@@ -111,24 +121,29 @@ impl<D: Driver> Carrier<D> {
     async fn delete_below(&self, slot: Slot) -> Result<(), DriverError> {
         let mut names = self.driver.list(Listing::Heads).await?;
         names.retain(|name| matches!(name, Name::Head(head) if *head < slot));
+        let mut unknown = Vec::new();
         for name in self.driver.list(Listing::EntriesBelow(slot)).await? {
             let Name::Entry(key) = name else { continue };
-            let known = self.chain.lock().trimmable(key);
-            let delete = match known {
-                Some(trimmable) => trimmable,
-                None => match self.driver.get(name).await? {
-                    Some(value) => {
-                        Header::decode(&flatten(value)).is_ok_and(|h| h.kind != EntryKind::Takeover)
-                    }
-                    None => false,
-                },
-            };
-            if delete {
-                names.push(name);
+            match self.chain.lock().trimmable(key) {
+                Some(true) => names.push(name),
+                Some(false) => {}
+                None => unknown.push(key),
+            }
+        }
+        let mut ahead = Ahead::new(&*self.driver);
+        for (at, key) in unknown.iter().enumerate() {
+            let Some(value) = ahead.get(|n| unknown.get(at + n).copied()).await? else { continue };
+            if Header::decode(&flatten(value)).is_ok_and(|header| header.kind != EntryKind::Takeover) {
+                names.push(Name::Entry(*key));
             }
         }
         self.driver.delete(&names).await
     }
+}
+
+/// The slot `n` later.
+fn later(slot: Slot, n: usize) -> Option<Slot> {
+    slot.0.checked_add(n as u64).map(Slot)
 }
 
 fn io(error: DriverError) -> ReadError {
@@ -140,7 +155,10 @@ impl<D: Driver> Journal for Carrier<D> {
     async fn append(&self, entry: Entry, mut written: Written) -> Result<(), AppendError> {
         let (key, name) = (entry.header.key, Name::Entry(entry.header.key));
         let (mut last, mut exists) = (String::new(), false);
-        for _ in 0..PUT_TRIES_MAX {
+        for failed in 0..PUT_TRIES_MAX {
+            if failed > 0 {
+                self.driver.rest(failed).await;
+            }
             match self
                 .driver
                 .put(name, entry.encode(), std::mem::replace(&mut written, Written::ignore()))
@@ -185,9 +203,19 @@ impl<D: Driver> Journal for Carrier<D> {
             let chain = self.chain.lock();
             (chain.key(from).ok_or(ReadError::Trimmed { asked: from, head: chain.start() })?, chain.end())
         };
-        let (mut key, mut hash, mut bytes, mut entries) = (first, None, 0, Vec::new());
+        let (mut key, mut hash, mut bytes, mut entries) = (first, None, 0, Vec::<Entry>::new());
+        let mut ahead = Ahead::new(&*self.driver);
         while bytes < bytes_max || entries.is_empty() {
-            let entry = match self.entry(key).await? {
+            let guess = |n| {
+                if n == 0 {
+                    return Some(key);
+                }
+                // What is not known to be there, or is probably too much, is not got ahead.
+                let (slot, chain) = (later(key.slot, n)?, self.chain.lock());
+                let wanted = bytes + n * bytes / entries.len().max(1) < bytes_max;
+                if wanted && slot < chain.end() { chain.key(slot) } else { None }
+            };
+            let entry = match ahead.get(guess).await.map_err(io)?.map(|value| self.decode(key, &value)) {
                 None if entries.is_empty() && from < end => {
                     return Err(match self.head().await? {
                         Some(head) if head.slot > from => ReadError::Trimmed { asked: from, head: head.slot },
@@ -271,7 +299,10 @@ impl<D: Driver> Journal for Carrier<D> {
             self.delete_below(head.slot).await.map_err(|e| failed(&e))?;
         }
         let name = Name::Head(head.slot);
-        for _ in 0..PUT_TRIES_MAX {
+        for failed_times in 0..PUT_TRIES_MAX {
+            if failed_times > 0 {
+                self.driver.rest(failed_times).await;
+            }
             match self.driver.put(name, vec![encode_head(&head)], Written::ignore()).await {
                 Ok(()) | Err(PutError::Exists) => {}
                 Err(error @ PutError::Refused(_)) => return Err(failed(&error)),

@@ -42,7 +42,7 @@ pub enum Listing {
     Heads,
     /// Entries with slots below this one, under any key-epoch.
     EntriesBelow(Slot),
-    /// Entries under the key's epoch, from its slot on.
+    /// Entries from this key on: of its epoch from its slot on, and all of later epochs.
     EntriesFrom(Key),
 }
 
@@ -113,4 +113,15 @@ pub trait Driver: Send + Sync + 'static {
     async fn list(&self, listing: Listing) -> Result<Vec<Name>, DriverError>;
     /// Removes names; those that are not there are fine.
     async fn delete(&self, names: &[Name]) -> Result<(), DriverError>;
+
+    /// How many gets of entries that follow each other may be under way. More than one where each takes long.
+    fn gets_ahead(&self) -> usize {
+        1
+    }
+
+    /// Waits before a put is tried again that failed so many times. Where answers get lost, what is in the way of them
+    /// needs time to pass.
+    async fn rest(&self, failed: u32) {
+        let _ = failed;
+    }
 }

@@ -6,6 +6,7 @@
 //! need; [`Merge`] writes segments anew. [`memory`] implements all of it in memory; [`suite`] is the test that every carrier passes.
 
 mod acquire;
+mod ahead;
 mod carrier;
 mod chain;
 mod driver;

@@ -92,9 +92,7 @@ impl Driver for MemoryStore {
         let wanted = |name: &&Name| match (listing, name) {
             (Listing::Heads, Name::Head(_)) => true,
             (Listing::EntriesBelow(slot), Name::Entry(key)) => key.slot < slot,
-            (Listing::EntriesFrom(from), Name::Entry(key)) => {
-                key.epoch == from.epoch && key.slot >= from.slot
-            }
+            (Listing::EntriesFrom(from), Name::Entry(key)) => *key >= from,
             _ => false,
         };
         Ok(state.values.keys().filter(wanted).copied().collect())

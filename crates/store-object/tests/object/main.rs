@@ -1,6 +1,7 @@
 //! The object carrier over stores of its library.
 #![allow(clippy::disallowed_methods, reason = "tests look into their folders and start processes")]
 
+mod ahead;
 mod contract;
 mod local;
 mod processes;

@@ -45,12 +45,19 @@ pub struct Held<D> {
     driver: Arc<D>,
     filter: Mutex<Filter>,
     calls: Mutex<Vec<Call>>,
+    gets_ahead: usize,
 }
 
 impl<D: Driver> Held<D> {
     /// Stops nothing yet.
     pub fn new(driver: Arc<D>) -> Arc<Self> {
-        Arc::new(Self { driver, filter: Mutex::new(Box::new(|_| false)), calls: Mutex::default() })
+        Self::ahead(driver, 1)
+    }
+
+    /// The same, for so many gets at a time.
+    pub fn ahead(driver: Arc<D>, gets_ahead: usize) -> Arc<Self> {
+        let filter = Mutex::new(Box::new(|_: &Op| false) as Filter);
+        Arc::new(Self { driver, filter, calls: Mutex::default(), gets_ahead })
     }
 
     /// From now on stops the calls that `filter` names.
@@ -171,6 +178,10 @@ impl<D: Driver> Driver for Held<D> {
     async fn delete(&self, names: &[Name]) -> Result<(), DriverError> {
         self.pause(Op::Delete).await?;
         self.driver.delete(names).await
+    }
+
+    fn gets_ahead(&self) -> usize {
+        self.gets_ahead
     }
 }
 

@@ -121,22 +121,33 @@ async fn busy<H: Harness>(harness: &H, trimmed: bool) -> Busy<H::Driver> {
     busy
 }
 
+/// How many gets a scan makes at a time.
+const GETS_AHEAD: [usize; 2] = [1, 4];
+
+/// Of what a run is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Case {
+    trimmed: bool,
+    gets_ahead: usize,
+}
+
 /// The pairs of calls between which the owner works: the first one, and how many later the second.
-fn moments() -> impl Iterator<Item = (bool, usize, usize)> {
-    [false, true].into_iter().flat_map(|trimmed| {
-        (0..CALLS_MAX).flat_map(move |first| [0, 1, 2, 5, 9].map(|second| (trimmed, first, second)))
+fn moments() -> impl Iterator<Item = (Case, usize, usize)> {
+    let cases = [false, true].map(|trimmed| GETS_AHEAD.map(|gets_ahead| Case { trimmed, gets_ahead }));
+    cases.into_iter().flatten().flat_map(|case| {
+        (0..CALLS_MAX).flat_map(move |first| [0, 1, 2, 5, 9].map(|second| (case, first, second)))
     })
 }
 
 pub(super) async fn scan_during_trims<H: Harness>(_: H) {
-    let mut past_the_end = [false; 2];
-    for (trimmed, first, second) in moments() {
-        if past_the_end[usize::from(trimmed)] {
+    let mut past_the_end = None;
+    for (case, first, second) in moments() {
+        if past_the_end == Some(case) {
             continue;
         }
         let harness = H::fresh().await;
-        let mut busy = busy(&harness, trimmed).await;
-        let held = Held::new(harness.handle().await);
+        let mut busy = busy(&harness, case.trimmed).await;
+        let held = Held::ahead(harness.handle().await, case.gets_ahead);
         let reader = journal_over(&held);
         held.hold_after(first);
         let scan = tokio::spawn(async move { reader.tail().await });
@@ -152,9 +163,9 @@ pub(super) async fn scan_during_trims<H: Harness>(_: H) {
             }
             tokio::task::yield_now().await;
         }
-        past_the_end[usize::from(trimmed)] = stops == 0;
+        past_the_end = (stops == 0).then_some(case);
         let tail: Tail = scan.await.unwrap().unwrap_or_else(|error| {
-            panic!("a scan stopped at call {first}, then {second} later (trimmed before: {trimmed}): {error}")
+            panic!("a scan stopped at call {first}, then {second} later ({case:?}): {error}")
         });
         let last = busy.headers.iter().find(|header| header.key.slot.next() == tail.next.slot);
         assert!(tail.next.slot >= earliest, "the scan sees what was durable before it, not {:?}", tail.next);
@@ -163,14 +174,14 @@ pub(super) async fn scan_during_trims<H: Harness>(_: H) {
 }
 
 pub(super) async fn acquire_during_trims<H: Harness>(_: H) {
-    let mut past_the_end = [false; 2];
-    for (trimmed, first, second) in moments() {
-        if past_the_end[usize::from(trimmed)] {
+    let mut past_the_end = None;
+    for (case, first, second) in moments() {
+        if past_the_end == Some(case) {
             continue;
         }
         let harness = H::fresh().await;
-        let mut busy = busy(&harness, trimmed).await;
-        let held = Held::new(harness.handle().await);
+        let mut busy = busy(&harness, case.trimmed).await;
+        let held = Held::ahead(harness.handle().await, case.gets_ahead);
         let other = journal_over(&held);
         held.hold_after(first);
         let candidate = tokio::spawn({
@@ -190,8 +201,8 @@ pub(super) async fn acquire_during_trims<H: Harness>(_: H) {
             tokio::task::yield_now().await;
         }
         held.pass();
-        past_the_end[usize::from(trimmed)] = stops == 0;
-        let at = format!("stopped at call {first}, then {second} later (trimmed before: {trimmed})");
+        past_the_end = (stops == 0).then_some(case);
+        let at = format!("stopped at call {first}, then {second} later ({case:?})");
         let mut new = candidate.await.unwrap().unwrap_or_else(|error| panic!("{at}: {error}"));
         let zombie = fenced || busy.owner.tries_append(&*busy.journal, "zombie").await.is_err();
         assert!(zombie, "two owners: {at}");

@@ -19,8 +19,8 @@ use super::{
     owner::{Owner, chain, claim, head},
 };
 use crate::{
-    AcquireError, AppendError, Carrier, EntryHash, EntryKind, Head, Header, Journal, ReadError, Tail,
-    TrimError, Written,
+    AcquireError, AppendError, Carrier, Driver as _, EntryHash, EntryKind, Head, Header, Journal, ReadError,
+    Tail, TrimError, Written,
 };
 
 const BROKERS: usize = 3;
@@ -36,6 +36,8 @@ const COUNTED: [&str; 7] = [
     "puts that landed late or again",
     "reads and deletions failed",
 ];
+/// How many gets brokers make at a time, seed by seed.
+const GETS_AHEAD: [usize; 2] = [1, 3];
 
 /// SplitMix64.
 struct Random(u64);
@@ -121,8 +123,8 @@ impl Truth {
 }
 
 impl<H: Harness> Broker<H> {
-    async fn new(harness: &H) -> Self {
-        let held = Held::new(harness.handle().await);
+    async fn new(harness: &H, gets_ahead: usize) -> Self {
+        let held = Held::ahead(harness.handle().await, gets_ahead);
         held.hold(|_| true);
         let journal = journal_over(&held);
         Self {
@@ -161,7 +163,12 @@ impl<H: Harness> Broker<H> {
 
     /// Waits until whatever is under way waits at the driver.
     async fn settle(&self) {
-        while self.held.waiting().len() != self.busy() {
+        loop {
+            // A task waits for one call, or for several gets.
+            let (waiting, busy) = (self.held.waiting().len(), self.busy());
+            if waiting == busy || waiting > busy && self.held.gets_ahead() > 1 {
+                return;
+            }
             tokio::task::yield_now().await;
         }
     }
@@ -298,7 +305,7 @@ async fn run<H: Harness>(seed: u64) -> Faults {
     let harness = H::fresh().await;
     let (mut random, mut truth, mut brokers) = (Random(seed), Truth::default(), Vec::new());
     for _ in 0..BROKERS {
-        brokers.push(Broker::new(&harness).await);
+        brokers.push(Broker::new(&harness, GETS_AHEAD[(seed % 2) as usize]).await);
     }
     // Some seeds have calm owners, some have many takeovers.
     let (crashes, starts) = (1 + random.below(4), 10 + random.below(30));

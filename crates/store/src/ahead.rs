@@ -1,0 +1,49 @@
+//! Gets that are made ahead of the one that is waited for, for stores that are far away. Invariant: a value is that of the
+//! key that was asked for; what was got ahead under another key is dropped. What a get finds is of a moment after
+//! [`Ahead::new`], not after the get before it was answered: the rules bear that (`docs/adr/0002`, rule 7).
+
+use std::collections::VecDeque;
+
+use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesOrdered};
+
+use crate::{Driver, DriverError, Key, Name, Value, value_bytes};
+
+/// After a larger value gets are made one at a time: what is got ahead waits in memory.
+const LARGE_BYTES: usize = 4 << 20;
+
+/// Gets under way, in the order in which their values will be wanted.
+pub(crate) struct Ahead<'a, D> {
+    driver: &'a D,
+    keys: VecDeque<Key>,
+    gets: FuturesOrdered<BoxFuture<'a, Result<Option<Value>, DriverError>>>,
+    /// How many may be under way. It doubles with each value, so that a short read asks for little in vain.
+    window: usize,
+}
+
+impl<'a, D: Driver> Ahead<'a, D> {
+    pub(crate) fn new(driver: &'a D) -> Self {
+        Self { driver, keys: VecDeque::new(), gets: FuturesOrdered::new(), window: 1 }
+    }
+
+    /// What is under the key `guess(0)`. `guess(n)` is the key that will be asked for `n` gets later, as far as can be known.
+    pub(crate) async fn get(
+        &mut self,
+        guess: impl Fn(usize) -> Option<Key> + Send,
+    ) -> Result<Option<Value>, DriverError> {
+        if self.keys.front().copied() != guess(0) {
+            self.keys.clear();
+            self.gets = FuturesOrdered::new();
+        }
+        while self.keys.len() < self.window
+            && let Some(key) = guess(self.keys.len())
+        {
+            self.keys.push_back(key);
+            self.gets.push_back(self.driver.get(Name::Entry(key)));
+        }
+        self.keys.pop_front();
+        let value = self.gets.next().await.expect("the key that is asked for is known")?;
+        let large = value.as_ref().is_some_and(|value| value_bytes(value) > LARGE_BYTES);
+        self.window = if large { 1 } else { (2 * self.window).min(self.driver.gets_ahead()) };
+        Ok(value)
+    }
+}
