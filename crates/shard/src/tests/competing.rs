@@ -13,7 +13,7 @@ use bytes::Bytes;
 use klamm_store::{Carrier, ShardStore, SnapshotError, Snapshots, memory::MemoryStore};
 use tokio::sync::{Notify, Semaphore};
 
-use super::{SHARD, eventually, journal::Gated, merging::Grudging, serve};
+use super::{SHARD, batch, eventually, journal::Gated, merging::Grudging, serve};
 
 /// One process's end of a store that several share.
 fn shared(store: &Arc<MemoryStore>) -> ShardStore {
@@ -130,4 +130,34 @@ async fn a_segment_over_the_head_is_of_another_checkpoint() {
     let again = serve(&store, 1000, 0).await;
     assert_eq!(segments.sealed_further.load(Ordering::Relaxed), u64::MAX, "it was listed");
     assert_eq!(again.values(0, 0).await.len(), written);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_successor_wrote_is_not_loaded() {
+    let memory = Arc::new(MemoryStore::default());
+    let served = serve(&shared(&memory), 1000, 0).await;
+    served.create(1).await;
+    let (journal, mut written) = (shared(&memory).journal, 0);
+    eventually(async || {
+        served.write(0, &"x".repeat(200)).await;
+        written += 1;
+        journal.head().await.unwrap().is_some()
+    })
+    .await;
+    served.shard.stop().await;
+    // The second owner has its Takeover in place; before it reads the journal, a third has its own, and writes.
+    let snapshots = Watched::new(&memory, 0, 0);
+    let store = ShardStore { snapshots: Arc::clone(&snapshots) as _, ..shared(&memory) };
+    let loading = tokio::spawn(async move { serve(&store, 1 << 20, 0).await });
+    snapshots.asked.notified().await;
+    let third = serve(&shared(&memory), 1 << 20, 0).await;
+    third.write(0, "the third's").await;
+    snapshots.may_read.add_permits(1000);
+    let second = loading.await.expect("it loads");
+    assert!(second.epoch < third.epoch);
+    assert_eq!(second.values(0, 0).await.len(), written, "what it took over");
+    assert!(second.send(0, batch("lost", 0, None)).await.is_err(), "it is fenced");
+    eventually(async || second.send(0, batch("the second's", 0, None)).await.is_ok()).await;
+    let values = second.values(0, 0).await;
+    assert_eq!(values[written..], ["the third's", "the second's"]);
 }
