@@ -3,7 +3,8 @@
 //!
 //! A segment is `<prefix>/segment/<end>/<first>`. Two owners may seal different runs of slots, one of them too
 //! late to count: an owner goes on where the last segment ended that it saw, so the segments that
-//! count are those found from the highest end down, each ending where the one above begins or below.
+//! count are those found from the highest end down, each ending where the one above begins or below. One that reaches over
+//! the head marker is too late as well: the checkpoint there is of others.
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +21,7 @@ use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use klamm_model::{PartitionId, Slot};
 use klamm_store::{
-    BatchAt, Driver, Extent, Merge, Name, Place, SegmentError, SegmentId, SegmentInfo, Segments,
+    BatchAt, Driver, Extent, Listing, Merge, Name, Place, SegmentError, SegmentId, SegmentInfo, Segments,
     SnapshotError, Snapshots, Value, entry::HEADER_BYTES, extents, flatten,
 };
 use klamm_store_object::ObjectDriver;
@@ -62,7 +63,8 @@ fn slots(id: SegmentId) -> Range<Slot> {
 }
 
 /// The segments that count, of all that are there.
-fn counting(mut all: Vec<SegmentId>) -> Vec<SegmentId> {
+fn counting(mut all: Vec<SegmentId>, head: Slot) -> Vec<SegmentId> {
+    all.retain(|id| slots(*id).end <= head || head <= id.first);
     all.sort_unstable_by_key(|id| slots(*id).end);
     let (mut counting, mut end) = (Vec::new(), Slot(u64::MAX));
     for id in all.into_iter().rev() {
@@ -239,10 +241,19 @@ impl Segments for Files {
     }
 
     async fn list(&self) -> Result<Vec<SegmentInfo>, SegmentError> {
+        let head = match self.driver.list(Listing::Heads).await.map_err(io)?.last() {
+            Some(Name::Head(slot)) => *slot,
+            _ => Slot(0),
+        };
         let names = self.names(&self.segments()).await.map_err(io)?;
-        let ids = counting(names.iter().filter_map(|path| self.segment_of(path)).collect());
-        let infos = stream::iter(ids).map(async |id| Ok(self.sealed(id).await?.info.clone()));
-        infos.buffered(AT_A_TIME).try_collect().await
+        let ids = counting(names.iter().filter_map(|path| self.segment_of(path)).collect(), head);
+        let infos = stream::iter(ids).map(async |id| match self.sealed(id).await {
+            // An owner that lets go of the shard just now deleted it.
+            Err(SegmentError::Gone(_)) => Ok(None),
+            sealed => Ok(Some(sealed?.info.clone())),
+        });
+        let infos: Vec<Option<SegmentInfo>> = infos.buffered(AT_A_TIME).try_collect().await?;
+        Ok(infos.into_iter().flatten().collect())
     }
 
     async fn index(&self, id: SegmentId, extent: &Extent) -> Result<Vec<BatchAt>, SegmentError> {
@@ -308,10 +319,17 @@ mod tests {
     #[test]
     fn late_seals_do_not_count() {
         let id = |first, end| id(&(Slot(first)..Slot(end)));
-        let counts = |all: &[(u64, u64)]| counting(all.iter().map(|(first, end)| id(*first, *end)).collect());
+        let counts_at = |head, all: &[(u64, u64)]| {
+            counting(all.iter().map(|(first, end)| id(*first, *end)).collect(), Slot(head))
+        };
+        let counts = |all: &[(u64, u64)]| counts_at(0, all);
         assert_eq!(counts(&[(0, 10), (10, 20)]), [id(0, 10), id(10, 20)]);
         assert_eq!(counts(&[(0, 10), (10, 20), (10, 40)]), [id(0, 10), id(10, 40)]);
         assert_eq!(counts(&[(10, 20), (10, 40), (20, 60)]), [id(10, 20), id(20, 60)]);
         assert_eq!(counts(&[(10, 20), (10, 40), (20, 60), (40, 70)]), [id(10, 40), id(40, 70)]);
+        assert_eq!(counts_at(20, &[(0, 10), (10, 20), (10, 40)]), [id(0, 10), id(10, 20)]);
+        for head in [10, 40, 70] {
+            assert_eq!(counts_at(head, &[(0, 10), (10, 40)]), [id(0, 10), id(10, 40)]);
+        }
     }
 }
