@@ -9,7 +9,7 @@ use klamm_shard::{PartitionView, Waiter};
 
 use crate::{
     Broker,
-    authorizer::{Operation, Resource},
+    authorizer::Operation,
     errors,
     fetch_sessions::{PartitionKey, Wanted, WantedPartitions},
     session::Incoming,
@@ -108,10 +108,7 @@ impl Broker {
 }
 
 fn find(incoming: &Incoming, key: &PartitionKey, wanted: &Wanted) -> Result<Readable, ErrorCode> {
-    let topic = incoming.topic(&key.name, key.id)?;
-    if !incoming.may(Operation::Read, Resource::Topic(topic.name.as_str())) {
-        return Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
-    }
+    let topic = incoming.topic(Operation::Read, &key.name, key.id)?;
     let located = incoming.broker.locate(topic, key.index)?;
     let (view, _) = located.view(wanted.leader_epoch)?;
     Ok(Readable { shard: located.shard_id, view })

@@ -68,16 +68,15 @@ impl Incoming {
         decode_request_header(decoder).map(drop)
     }
 
-    /// The topic of a Produce or Fetch: by name, and by id from version 13 on.
-    pub(crate) fn topic(&self, name: &str, id: Uuid) -> Result<Arc<Topic>, ErrorCode> {
+    /// The topic of a Produce or Fetch, of which the principal needs `operation`: by name, and by id from version 13 on.
+    pub(crate) fn topic(&self, operation: Operation, name: &str, id: Uuid) -> Result<Arc<Topic>, ErrorCode> {
         if self.version >= TOPIC_IDS_SINCE && id == Uuid::ZERO {
             return Err(ErrorCode::UNKNOWN_TOPIC_ID);
         }
-        self.broker.topic(name, id)
+        self.find(operation, name, id)
     }
 
-    /// The topic of committed offsets: by name, and by id from version 10 on (OffsetCommit, OffsetFetch); the principal
-    /// needs `operation`.
+    /// The topic of committed offsets, likewise: by name, and by id from version 10 on (OffsetCommit, OffsetFetch).
     pub(crate) fn offset_topic(
         &self,
         operation: Operation,
@@ -88,11 +87,21 @@ impl Incoming {
         if by_id && id == Uuid::ZERO {
             return Err(ErrorCode::UNKNOWN_TOPIC_ID);
         }
-        let topic = self.broker.topic(name, if by_id { id } else { Uuid::ZERO })?;
-        match self.may(operation, Resource::Topic(topic.name.as_str())) {
-            true => Ok(topic),
+        self.find(operation, name, if by_id { id } else { Uuid::ZERO })
+    }
+
+    /// A topic by its id if it has one, else by its name. Of a name it is not told whether it is there, unless the principal may.
+    fn find(&self, operation: Operation, name: &str, id: Uuid) -> Result<Arc<Topic>, ErrorCode> {
+        let may = |name: &str| match self.may(operation, Resource::Topic(name)) {
+            true => Ok(()),
             false => Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+        };
+        if id == Uuid::ZERO {
+            may(name)?;
+            return self.broker.topic(name, id);
         }
+        let topic = self.broker.topic(name, id)?;
+        may(topic.name.as_str()).map(|()| topic)
     }
 
     /// Whether the principal may make a topic of this name.

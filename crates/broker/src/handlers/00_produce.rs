@@ -23,7 +23,7 @@ use klamm_shard::{Ack, ShardError};
 use crate::{
     admission::{Admission, Refused},
     allowance::Allowance,
-    authorizer::{Operation, Resource},
+    authorizer::Operation,
     broker::PartitionShard,
     errors,
     session::{Incoming, Stop},
@@ -50,12 +50,7 @@ pub(crate) async fn handle<'a>(
     let topics = distinct(request.topic_data);
     let mut responses = Vec::with_capacity(topics.len());
     for data in topics {
-        let topic = incoming.topic(&data.name, data.topic_id).and_then(|topic| {
-            match incoming.may(Operation::Write, Resource::Topic(topic.name.as_str())) {
-                true => Ok(topic),
-                false => Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
-            }
-        });
+        let topic = incoming.topic(Operation::Write, &data.name, data.topic_id);
         let mut partition_responses = Vec::with_capacity(data.partition_data.len());
         for partition in data.partition_data {
             let place = (responses.len(), partition_responses.len());

@@ -142,7 +142,7 @@ fn wanted(incoming: &Incoming, request: &FetchRequest<'_>) -> Result<WantedParti
     let (mut wanted, mut unknown) = (IndexMap::new(), Unknown::default());
     for topic in &request.topics {
         let name: Arc<str> = Arc::from(&*topic.topic);
-        let known = incoming.topic(&topic.topic, topic.topic_id);
+        let known = incoming.topic(Operation::Read, &topic.topic, topic.topic_id);
         for partition in &topic.partitions {
             if !known.as_ref().is_ok_and(|topic| topic.has(partition.partition)) {
                 unknown.one()?;

@@ -9,6 +9,7 @@ use klamm_protocol::{
 };
 
 use crate::{
+    authorizer::{Operation, Resource},
     configs::Row,
     errors,
     mentions::{Mention, Mentions},
@@ -117,6 +118,18 @@ fn made<'a>(incoming: &Incoming, topic: CreatableTopic<'a>, new: &NewTopic) -> C
         config_source: row.source,
         is_sensitive: row.sensitive,
     };
+    if !incoming.may(Operation::DescribeConfigs, Resource::Topic(&topic.name)) {
+        return CreatableTopicResult {
+            name: topic.name,
+            topic_id: Uuid(new.id.0),
+            error_message: None,
+            topic_config_error_code: ErrorCode::TOPIC_AUTHORIZATION_FAILED,
+            num_partitions: -1,
+            replication_factor: -1,
+            configs: Some(Vec::new()),
+            ..Default::default()
+        };
+    }
     let rows = topic_config::rows(&new.configs, new.class, &incoming.broker.config);
     CreatableTopicResult {
         name: topic.name,

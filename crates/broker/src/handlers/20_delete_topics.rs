@@ -74,6 +74,12 @@ async fn delete<'a>(
     }
     let mut result =
         DeletableTopicResult { name: wanted.name, topic_id: wanted.topic_id, ..Default::default() };
+    let may = |name: &str| incoming.may(Operation::Delete, Resource::Topic(name));
+    // Nor is it told whether it is there.
+    if result.name.as_deref().is_some_and(|name| !may(name)) {
+        result.error_code = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
+        return result;
+    }
     let topic = match broker.topic(result.name.as_deref().unwrap_or_default(), result.topic_id) {
         Ok(topic) => topic,
         Err(error_code) => {
@@ -82,7 +88,7 @@ async fn delete<'a>(
             return result;
         }
     };
-    if !incoming.may(Operation::Delete, Resource::Topic(topic.name.as_str())) {
+    if !may(topic.name.as_str()) {
         result.error_code = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
         return result;
     }

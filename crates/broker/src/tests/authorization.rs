@@ -55,9 +55,30 @@ const NO_TOPIC: ErrorCode = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
 const NO_GROUP: ErrorCode = ErrorCode::GROUP_AUTHORIZATION_FAILED;
 const NO_CLUSTER: ErrorCode = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
 
-fn fetch(replica_id: i32) -> kafka::FetchRequest<'static> {
+fn produce(name: &'static str) -> kafka::ProduceRequest<'static> {
+    let partition_data = vec![kafka::produce::PartitionProduceData { index: 0, records: None }];
+    let topic = kafka::produce::TopicProduceData { name: name.into(), partition_data, ..Default::default() };
+    kafka::ProduceRequest { acks: 1, topic_data: vec![topic], ..Default::default() }
+}
+
+fn create(name: &'static str, validate_only: bool) -> kafka::CreateTopicsRequest<'static> {
+    let topic = kafka::create_topics::CreatableTopic {
+        name: name.into(),
+        num_partitions: 1,
+        replication_factor: 1,
+        ..Default::default()
+    };
+    kafka::CreateTopicsRequest { topics: vec![topic], timeout_ms: 1000, validate_only }
+}
+
+fn delete(name: &'static str) -> kafka::DeleteTopicsRequest<'static> {
+    kafka::DeleteTopicsRequest { topic_names: vec![name.into()], timeout_ms: 1000, ..Default::default() }
+}
+
+fn fetch(name: &'static str, replica_id: i32) -> kafka::FetchRequest<'static> {
     let partition = kafka::fetch::FetchPartition { partition_max_bytes: 1, ..Default::default() };
-    let topic = kafka::fetch::FetchTopic { topic: NAME, partitions: vec![partition], ..Default::default() };
+    let topic =
+        kafka::fetch::FetchTopic { topic: name.into(), partitions: vec![partition], ..Default::default() };
     kafka::FetchRequest { replica_id, session_epoch: -1, topics: vec![topic], ..Default::default() }
 }
 
@@ -134,16 +155,15 @@ fn change_configs(resource_type: i8, name: &'static str) -> kafka::IncrementalAl
 #[rustfmt::skip]
 fn rows() -> Vec<Row> {
     use Operation::{Alter, AlterConfigs, ClusterAction, Create, Delete, Describe, DescribeConfigs, IdempotentWrite, Read, Write};
-    let produced = kafka::produce::PartitionProduceData { index: 0, records: None };
     let by_time = kafka::list_offsets::ListOffsetsPartition { timestamp: -1, current_leader_epoch: -1, ..Default::default() };
     let of_epoch = kafka::offset_for_leader_epoch::OffsetForLeaderPartition { current_leader_epoch: -1, ..Default::default() };
     let fresh = Resource::Topic("fresh");
     vec![
-        row(9, &[(Write, TOPIC)], kafka::ProduceRequest { acks: 1,
-            topic_data: vec![kafka::produce::TopicProduceData { name: NAME, partition_data: vec![produced], ..Default::default() }],
-            ..Default::default() }, |a| a.responses[0].partition_responses[0].error_code == NO_TOPIC),
-        row(12, &[(Read, TOPIC)], fetch(-1), |a| a.responses[0].partitions[0].error_code == NO_TOPIC),
-        row(12, &[(ClusterAction, CLUSTER)], fetch(2), |a| a.responses[0].partitions[0].error_code == NO_CLUSTER),
+        row(9, &[(Write, TOPIC)], produce("secret"), |a| a.responses[0].partition_responses[0].error_code == NO_TOPIC),
+        row(9, &[(Write, fresh)], produce("fresh"), |a| a.responses[0].partition_responses[0].error_code == NO_TOPIC),
+        row(12, &[(Read, TOPIC)], fetch("secret", -1), |a| a.responses[0].partitions[0].error_code == NO_TOPIC),
+        row(12, &[(Read, fresh)], fetch("fresh", -1), |a| a.responses[0].partitions[0].error_code == NO_TOPIC),
+        row(12, &[(ClusterAction, CLUSTER)], fetch("secret", 2), |a| a.responses[0].partitions[0].error_code == NO_CLUSTER),
         row(6, &[(Describe, TOPIC)], kafka::ListOffsetsRequest { replica_id: -1,
             topics: vec![kafka::list_offsets::ListOffsetsTopic { name: NAME, partitions: vec![by_time] }],
             ..Default::default() }, |a| a.topics[0].partitions[0].error_code == NO_TOPIC),
@@ -169,9 +189,9 @@ fn rows() -> Vec<Row> {
             |a| a.groups[0].error_code == NO_GROUP),
         row(5, &[(Describe, CLUSTER), (Describe, GROUP)], kafka::ListGroupsRequest::default(), |a| a.groups.is_empty()),
         row(4, &[], kafka::ApiVersionsRequest { client_software_name: NAME, client_software_version: "1".into() }, |_| false),
-        row(7, &[(Create, CLUSTER), (Create, TOPIC)], kafka::CreateTopicsRequest { timeout_ms: 1000,
-            topics: vec![kafka::create_topics::CreatableTopic { name: NAME, num_partitions: 1, replication_factor: 1, ..Default::default() }],
-            ..Default::default() }, |a| a.topics[0].error_code == NO_TOPIC),
+        row(7, &[(Create, CLUSTER), (Create, TOPIC)], create("secret", false), |a| a.topics[0].error_code == NO_TOPIC),
+        row(7, &[(DescribeConfigs, fresh)], create("fresh", true), |a| a.topics[0].topic_config_error_code == NO_TOPIC),
+        row(5, &[(Delete, fresh)], delete("fresh"), |a| a.responses[0].error_code == NO_TOPIC),
         row(2, &[(Delete, TOPIC)], kafka::DeleteRecordsRequest { timeout_ms: 1000,
             topics: vec![kafka::delete_records::DeleteRecordsTopic { name: NAME, partitions: vec![Default::default()] }] },
             |a| a.topics[0].partitions[0].error_code == NO_TOPIC),
@@ -210,8 +230,10 @@ fn rows() -> Vec<Row> {
         row(0, &[(Describe, TOPIC)], kafka::DescribeTopicPartitionsRequest { response_partition_limit: 10, ..Default::default() },
             |a| a.topics.iter().all(|topic| topic.name != Some(NAME))),
         row(2, &[(Delete, GROUP)], kafka::DeleteGroupsRequest { groups_names: vec![NAME] }, |a| a.results[0].error_code == NO_GROUP),
-        row(5, &[(Delete, TOPIC)], kafka::DeleteTopicsRequest { topic_names: vec![NAME], timeout_ms: 1000, ..Default::default() },
-            |a| a.responses[0].error_code == NO_TOPIC),
+        row(6, &[(Delete, TOPIC)], kafka::DeleteTopicsRequest { timeout_ms: 1000,
+            topics: vec![kafka::delete_topics::DeleteTopicState { name: None, topic_id: Uuid(ID.0) }],
+            ..Default::default() }, |a| a.responses[0].error_code == NO_TOPIC),
+        row(5, &[(Delete, TOPIC)], delete("secret"), |a| a.responses[0].error_code == NO_TOPIC),
     ]
 }
 
