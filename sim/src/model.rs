@@ -55,6 +55,9 @@ pub(crate) struct Model {
     pub(crate) topics: Vec<Topic>,
     /// How many partitions the topics have that are not the producer's; None while nobody knows whether one is there.
     pub(crate) others: BTreeMap<String, Option<usize>>,
+    /// Some topic was deleted, whoever did it. A producer that was there before may be forgotten in all that are made since
+    /// (ADR 0010): the broker keeps one number for all names.
+    pub(crate) deleted: bool,
     /// The consumer groups, which read the first topic.
     pub(crate) groups: BTreeSet<String>,
     pub(crate) checker: Checker,
@@ -81,6 +84,7 @@ impl Model {
         Rc::new(RefCell::new(Self {
             topics: Vec::new(),
             others: BTreeMap::new(),
+            deleted: false,
             groups: BTreeSet::new(),
             checker: Checker::default(),
             recent: VecDeque::new(),

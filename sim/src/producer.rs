@@ -45,8 +45,6 @@ pub(crate) struct Producer {
     bytes_left: u64,
     until_ms: Option<u64>,
     chore: Option<Chore>,
-    /// Some topic was deleted: a new one may have its name.
-    deleted: bool,
 }
 
 impl Producer {
@@ -73,7 +71,6 @@ impl Producer {
             bytes_left,
             until_ms: None,
             chore: None,
-            deleted: false,
         }
     }
 

@@ -127,13 +127,14 @@ fn simulate(seed: u64, minutes: Option<u64>, time: &Time, log: &Log) -> (Vec<Str
         }
     }
     let mut counts = Counts { millis: log.millis(), ..Counts::default() };
+    // A run that was broken off, for whichever broker's sake, has no end that could be judged.
+    let whole = problems.is_empty() && log.first_fault().is_none() && !worlds.iter().any(World::is_wrong);
     for world in worlds {
         let mut model = world.model.borrow_mut();
         log.note("run", format_args!("ends with {} events", model.checker.events()));
         counts.operations += model.operations;
         counts.read += model.read;
         let checker = std::mem::take(&mut model.checker);
-        let whole = problems.is_empty() && log.first_fault().is_none() && checker.found().is_empty();
         let found = if whole { checker.finish() } else { checker.found().to_vec() };
         problems.extend(found.iter().map(ToString::to_string));
         if !problems.is_empty() {

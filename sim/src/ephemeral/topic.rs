@@ -74,6 +74,7 @@ impl Ephemeral {
 
     async fn delete(&mut self, client: &mut Client, again: bool) -> Result<(), Lost> {
         if !again {
+            self.model.borrow_mut().deleted = true;
             for lane in &self.lanes {
                 self.model.borrow_mut().tell(Event::DeleteInvoke { part: lane.part });
             }

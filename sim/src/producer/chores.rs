@@ -196,7 +196,7 @@ impl Producer {
         model.operations += 1;
         model.topics[number].life = Life::Live;
         for (index, part) in (0..).zip(model.topics[number].parts.clone()) {
-            self.lanes.insert(part, Lane::new(number, index, self.deleted));
+            self.lanes.insert(part, Lane::new(number, index, model.deleted));
             model.begin_part(number, part);
         }
         Ok(true)
@@ -222,7 +222,7 @@ impl Producer {
         }
         model.operations += 1;
         let part = model.add_part(number);
-        self.lanes.insert(part, Lane::new(number, partitions, self.deleted));
+        self.lanes.insert(part, Lane::new(number, partitions, model.deleted));
         model.begin_part(number, part);
         Ok(true)
     }
@@ -259,11 +259,11 @@ impl Producer {
     }
 
     async fn delete(&mut self, number: usize, again: bool) -> Result<bool, Lost> {
-        self.deleted = true;
         let by_id = self.dice.one_in(2);
         let mut request = DeleteTopicsRequest { timeout_ms: 30_000, ..Default::default() };
         {
             let mut model = self.model.borrow_mut();
+            model.deleted = true;
             let topic = &mut model.topics[number];
             topic.life = Life::Deleting;
             request.topics = vec![match topic.id.filter(|_| by_id) {

@@ -26,7 +26,7 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// `forgettable`: the producer may have written to another topic of the name.
+    /// `forgettable`: for all that the broker knows, the producer may have written to another topic of the name.
     pub(super) fn new(topic: usize, index: i32, forgettable: bool) -> Self {
         let (waiting, failed) = (VecDeque::new(), Vec::new());
         Self {
