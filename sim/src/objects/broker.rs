@@ -139,9 +139,13 @@ impl Broker {
         self.shards[shard].state()
     }
 
-    /// Whether it serves the shard, or is about to.
-    pub(super) fn is_at_it(&self, shard: usize) -> bool {
-        *self.permits[shard].borrow() || matches!(self.state(shard), ShardState::Serving(_))
+    /// Whether it serves the shard as the last that took it over, or is about to. One that was replaced, and does not know
+    /// since nothing is appended there, may answer for ever.
+    pub(super) fn is_at_it(&self, shard: usize, truth: &Truth) -> bool {
+        match self.state(shard) {
+            ShardState::Serving(epoch) => truth.is_newest(shard, epoch),
+            _ => *self.permits[shard].borrow(),
+        }
     }
 }
 

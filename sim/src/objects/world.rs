@@ -292,7 +292,7 @@ impl World {
             return;
         }
         let whim = !self.calm && self.dice.one_in(2000);
-        if able.iter().any(|number| self.broker(*number).is_at_it(shard)) && !whim {
+        if able.iter().any(|number| self.broker(*number).is_at_it(shard, &self.truth)) && !whim {
             self.vacant[shard] = None;
             return;
         }
