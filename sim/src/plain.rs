@@ -46,6 +46,10 @@ impl Plain {
                     Err(_) => continue,
                 },
             };
+            // Connecting may have taken long, and what comes behind the last read counts as lost.
+            if self.model.borrow().phase != Phase::Producing {
+                return;
+            }
             let (index, batch) = again.take().unwrap_or_else(|| self.batch(&mut sent));
             self.model.borrow_mut().tell(Event::SendInvoke(batch.values));
             match self.send(&mut connected, index, &batch).await {

@@ -228,7 +228,7 @@ impl Producer {
     fn lost(&mut self) {
         self.client = None;
         for batch in self.in_flight.drain(..).flatten() {
-            self.lanes.get_mut(&batch.values.part).expect("lanes live while batches do").failed(batch);
+            self.lanes.get_mut(&batch.values.part).expect("lanes live while batches do").unanswered(batch);
         }
     }
 }

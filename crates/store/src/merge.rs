@@ -92,10 +92,20 @@ impl Merge {
         inputs: &[SegmentInfo],
         sink: &mut dyn MergeSink,
     ) -> Result<(), SegmentError> {
+        let mut before: Option<(PartitionId, Offset)> = None;
         for (id, extent) in self.extents(inputs) {
             let from = self.keep[&extent.partition];
             let mut batches = store.index(id, &extent).await?;
             batches.retain(|batch| batch.last_offset >= from);
+            if let [first, .., last] | [first @ last] = &batches[..] {
+                let (partition, offset) = (extent.partition, first.base_offset);
+                if before.is_some_and(|before| before >= (partition, offset)) {
+                    let what =
+                        format!("it has offset {offset} of {partition}, which another segment has too");
+                    return Err(SegmentError::Damaged { id, what });
+                }
+                before = Some((partition, last.last_offset));
+            }
             let mut rest = &batches[..];
             while !rest.is_empty() {
                 let (piece, after) = rest.split_at(piece(rest));

@@ -48,7 +48,7 @@ impl<B: Bug> Driver for Mutant<B> {
 #[async_trait]
 impl<B: Bug> Harness for Mutant<B> {
     type Driver = Self;
-    const SEEDS: u64 = 100;
+    const SEEDS: u64 = 300;
     const SECONDS_MAX: u64 = 5;
 
     async fn fresh() -> Self {

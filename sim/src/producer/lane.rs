@@ -21,6 +21,9 @@ pub(super) struct Lane {
     acked_end: i64,
     /// The first value that was acknowledged, under the present producer id.
     known_from: Option<u32>,
+    /// Values before this one went off before others whose answer never came: those may have been taken. Under the present
+    /// producer id.
+    unknown_to: u32,
     /// For all that the broker knows, it may have forgotten the producer here: it takes what comes first.
     forgettable: bool,
 }
@@ -39,6 +42,7 @@ impl Lane {
             in_flight: 0,
             acked_end: 0,
             known_from: None,
+            unknown_to: 0,
             forgettable,
         }
     }
@@ -55,7 +59,7 @@ impl Lane {
     /// Whether the batch was overtaken for good: of a producer that it may have forgotten the broker takes, as Kafka does,
     /// the second batch after it refused the first, which can't come any more.
     pub(super) fn is_overtaken(&self, batch: &Batch) -> bool {
-        self.forgettable && self.known_from.is_some_and(|known_from| batch.values.first < known_from)
+        self.forgettable && batch.values.first < self.known_from.unwrap_or(self.unknown_to)
     }
 
     /// How many values were sent.
@@ -72,7 +76,7 @@ impl Lane {
     pub(super) fn restart(&mut self) {
         assert!(self.is_idle(), "a batch keeps its producer id");
         self.sequence = 0;
-        self.known_from = None;
+        (self.known_from, self.unknown_to) = (None, 0);
         // The new id is younger than the partition.
         self.forgettable = false;
     }
@@ -114,6 +118,12 @@ impl Lane {
         self.in_flight -= 1;
         self.failed.push(batch);
         self.requeue();
+    }
+
+    /// The connection is gone, and nobody knows what became of the batch.
+    pub(super) fn unanswered(&mut self, batch: Batch) {
+        self.unknown_to = self.unknown_to.max(batch.values.first);
+        self.failed(batch);
     }
 
     fn requeue(&mut self) {
