@@ -34,8 +34,7 @@ pub(crate) fn run(fetch: &Fetch) -> Result<Outcome, Box<dyn Error>> {
     let common = &fetch.common;
     let ready = Barrier::new(common.connections + 1);
     let (before, all) = std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            (0..common.connections).map(|_| scope.spawn(|| read(fetch, &ready))).collect();
+        let threads: Vec<_> = (0..common.connections).map(|_| scope.spawn(|| read(fetch, &ready))).collect();
         if !fetch.once {
             ready.wait();
         }
