@@ -72,7 +72,7 @@ impl Trailer {
         let end = trailer.directory_at.checked_add(trailer.directory_bytes);
         if end.and_then(|end| end.checked_add(TRAILER_BYTES as u64)) != Some(file_bytes)
             || trailer.entries_end > trailer.directory_at
-            || trailer.slots.start > trailer.slots.end
+            || trailer.slots.start >= trailer.slots.end
         {
             return Err(FormatError::Damaged("its positions do not fit the file"));
         }
@@ -98,6 +98,8 @@ mod tests {
         assert_eq!(trailer.file_bytes(), 1864);
         assert_eq!(Trailer::decode(&bytes, 1864), Ok(trailer));
         assert!(Trailer::decode(&bytes, 1865).is_err(), "a trailer that was left in the middle of a file");
+        let empty = Trailer { slots: Slot(5)..Slot(5), ..Trailer::decode(&bytes, 1864).expect("a trailer") };
+        assert!(Trailer::decode(&empty.encode(), 1864).is_err(), "the next file would have its name");
         for bit in 0..bytes.len() * 8 {
             let mut bad = bytes;
             bad[bit / 8] ^= 1 << (bit % 8);
