@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn panics_are_told_apart() {
         assert!(is_own(&said(|| panic!("here"))));
-        let library = "panicked at /root/bytes.rs:1:1:\nno\ncalled by ";
+        let library = "panicked at /registry/bytes.rs:1:1:\nno\ncalled by ";
         assert!(is_own(&format!("{library}<klamm_sim::a::B as klamm_store::C>::d")));
         assert!(!is_own(&format!("{library}<klamm_shard::A<klamm_sim::b::C> as D>::e")));
         assert!(!is_own("panicked at crates/shard/src/view.rs:1:1:\nno"));

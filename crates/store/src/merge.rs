@@ -96,16 +96,23 @@ impl Merge {
         for (id, extent) in self.extents(inputs) {
             let from = self.keep[&extent.partition];
             let mut batches = store.index(id, &extent).await?;
-            batches.retain(|batch| batch.last_offset >= from);
-            if let [first, .., last] | [first @ last] = &batches[..] {
-                let (partition, offset) = (extent.partition, first.base_offset);
-                if before.is_some_and(|before| before >= (partition, offset)) {
-                    let what =
-                        format!("it has offset {offset} of {partition}, which another segment has too");
-                    return Err(SegmentError::Damaged { id, what });
-                }
-                before = Some((partition, last.last_offset));
+            let damaged = |what: String| Err(SegmentError::Damaged { id, what });
+            let (partition, offsets) = (extent.partition, (extent.base_offset, extent.last_offset));
+            if before.is_some_and(|before| before >= (partition, offsets.0)) {
+                return damaged(format!(
+                    "it has offset {} of {partition}, which another segment has too",
+                    offsets.0
+                ));
             }
+            // A view may know of less than a segment has; here the extent is the segment's own.
+            let indexed = batches.first().zip(batches.last());
+            if indexed.map(|(first, last)| (first.base_offset, last.last_offset)) != Some(offsets) {
+                return damaged(format!(
+                    "its index has other offsets of {partition} than its directory, {offsets:?}"
+                ));
+            }
+            before = Some((partition, offsets.1));
+            batches.retain(|batch| batch.last_offset >= from);
             let mut rest = &batches[..];
             while !rest.is_empty() {
                 let (piece, after) = rest.split_at(piece(rest));
@@ -113,14 +120,14 @@ impl Merge {
                 for (batch, value) in piece.iter().zip(store.read(piece).await?) {
                     let bytes = flatten(value);
                     if !(self.check)(batch, &bytes) {
-                        let (offset, partition) = (batch.base_offset, extent.partition);
-                        let what =
-                            format!("the batch of {partition} at offset {offset} is not what was written");
-                        return Err(SegmentError::Damaged { id, what });
+                        let offset = batch.base_offset;
+                        return damaged(format!(
+                            "the batch of {partition} at offset {offset} is not what was written"
+                        ));
                     }
                     values.push(bytes);
                 }
-                sink.put(extent.partition, piece, values).await?;
+                sink.put(partition, piece, values).await?;
                 rest = after;
             }
         }
