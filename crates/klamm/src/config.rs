@@ -8,6 +8,7 @@ mod environment;
 mod error;
 mod file;
 mod keys;
+mod open_files;
 mod value;
 
 use std::{
@@ -19,6 +20,7 @@ use std::{
 pub use environment::variable_of;
 pub use error::ConfigError;
 pub use keys::{Config, KEYS, Key};
+pub use open_files::Fit;
 pub use value::{Kind, Value};
 
 /// Where a value came from.
@@ -27,6 +29,8 @@ pub enum Source {
     /// Nobody said anything.
     #[default]
     Default,
+    /// The default gave way to the limit of open files, which is this many.
+    OpenFiles(u64),
     /// The configuration file.
     File {
         /// The file.
@@ -40,10 +44,18 @@ pub enum Source {
     Flag(&'static str),
 }
 
+impl Source {
+    /// Whether somebody said it.
+    pub fn is_set(&self) -> bool {
+        !matches!(self, Self::Default | Self::OpenFiles(_))
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => write!(f, "default"),
+            Self::OpenFiles(limit) => write!(f, "default, fitted to the limit of {limit} open files"),
             Self::File { path, line } => write!(f, "{}, line {line}", path.display()),
             Self::Environment(name) => write!(f, "environment variable {name}"),
             Self::Flag(name) => write!(f, "flag {name}"),

@@ -17,7 +17,7 @@ use klamm_store_file::{FolderError, OpenError};
 use tokio::sync::watch;
 
 use crate::{
-    config::{Config, KEYS, Key, Kind, Source},
+    config::{Config, KEYS, Key, Kind},
     service::KafkaService,
     stores::Stores,
 };
@@ -302,7 +302,7 @@ impl Starting<'_> {
             name: key.name,
             value: told(self.config),
             default: told(&Config::default()),
-            configured: *self.config.sources.of(key.name) != Source::Default,
+            configured: self.config.sources.of(key.name).is_set(),
             kind: config_type(&key.kind),
             doc: key.doc(),
             sensitive: false,

@@ -216,6 +216,32 @@ fn the_configuration_is_shown_and_checked() {
 }
 
 #[test]
+fn connections_give_way_to_the_limit_of_open_files() {
+    let few = |words: &str| {
+        let mut shell = command("sh");
+        shell.args(["-c", &format!("ulimit -n 3000; exec {KLAMM} {words}")]);
+        shell
+    };
+    let (show, _, good) = run(&mut few("config print"), b"");
+    let line = show.lines().find(|line| line.starts_with("max.connections ")).unwrap_or_default();
+    let words: Vec<_> = line.split_whitespace().collect();
+    assert!(
+        good && words.join(" ").ends_with(" 2000 default, fitted to the limit of 3000 open files"),
+        "{show}"
+    );
+
+    let folder = TempDir::new();
+    let said = folder.path().join("said");
+    let mut serve =
+        few(&format!("serve --listen 127.0.0.1:0 --data {}", folder.path().join("data").display()));
+    let mut process = Process::spawn(serve.stderr(std::fs::File::create(&said).unwrap())).unwrap();
+    process.ready(LIMIT).expect("it serves");
+    let said = std::fs::read_to_string(said).unwrap();
+    let told = said.lines().find(|line| line.contains("leaves 2000 for connections")).unwrap_or_default();
+    assert!(told.contains(" INFO "), "{said}");
+}
+
+#[test]
 fn dev_keeps_nothing() {
     let temp = TempDir::new();
     let mut dev = klamm();

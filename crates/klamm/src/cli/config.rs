@@ -1,10 +1,7 @@
 //! `klamm config`: what `klamm serve` would run with.
 
 use clap::{Args, Subcommand};
-use klamm::{
-    Config, Env,
-    config::{KEYS, Source},
-};
+use klamm::{Config, Env, config::KEYS};
 use serde_json::json;
 
 use super::{
@@ -53,7 +50,7 @@ pub(super) async fn run(command: ConfigCommand) -> Result<(), Stop> {
         }
         ConfigCommand::Check(args) => {
             let config = load(&args).await?;
-            let own = KEYS.iter().filter(|key| *config.sources.of(key.name) != Source::Default).count();
+            let own = KEYS.iter().filter(|key| config.sources.of(key.name).is_set()).count();
             print(&format!(
                 "the configuration is good: {own} of {} keys are set, the others have defaults\n",
                 KEYS.len()
@@ -63,5 +60,5 @@ pub(super) async fn run(command: ConfigCommand) -> Result<(), Stop> {
 }
 
 async fn load(args: &ServeArgs) -> Result<Config, Stop> {
-    Ok(args.load(&*Env::os().disk, std::env::vars_os()).await?)
+    Ok(args.configure(&*Env::os().disk).await?.0)
 }

@@ -41,8 +41,8 @@ pub(super) async fn run(args: &DevArgs) -> Result<(), Stop> {
         config: None,
         set: defaults.chain(args.set.iter().cloned()).collect(),
     };
-    let config = serve.load(&*env.disk, std::env::vars_os()).await?;
-    let done = serve::broker(env, config, |klamm, _| welcome(klamm.address())).await;
+    let configured = serve.configure(&*env.disk).await?;
+    let done = serve::broker(env, configured, |klamm, _| welcome(klamm.address())).await;
     remove(&folder).await?;
     done
 }

@@ -5,7 +5,7 @@ use std::{ffi::OsString, fmt::Write as _, io::Write as _, path::PathBuf, time::D
 use clap::Args;
 use klamm::{
     Config, Env, Klamm,
-    config::{ConfigError, Flag, Inputs, KEYS, Source, variable_of},
+    config::{ConfigError, Fit, Flag, Inputs, KEYS, variable_of},
 };
 use klamm_env::Disk;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -45,6 +45,14 @@ pub(super) fn keys_help() -> String {
 }
 
 impl ServeArgs {
+    /// What a broker in this environment runs with, and how that fits the limit of open files, which is raised.
+    pub(super) async fn configure(&self, disk: &dyn Disk) -> Result<(Config, Fit), ConfigError> {
+        let mut config = self.load(disk, std::env::vars_os()).await?;
+        let limit = klamm_env::raise_open_files();
+        let fit = limit.map_or(Fit::Enough, |limit| config.fit_open_files(limit));
+        Ok((config, fit))
+    }
+
     /// The configuration: defaults, file, environment, flags.
     pub(crate) async fn load(
         &self,
@@ -81,29 +89,27 @@ impl ServeArgs {
 /// Runs `klamm serve`.
 pub(crate) async fn run(args: &ServeArgs) -> Result<(), Stop> {
     let env = Env::os();
-    let config = args.load(&*env.disk, std::env::vars_os()).await?;
-    let data = config.data.display().to_string();
-    broker(env, config, |klamm, took| {
+    let configured = args.configure(&*env.disk).await?;
+    let data = configured.0.data.display().to_string();
+    broker(env, configured, |klamm, took| {
         let (address, topics, took_ms) = (klamm.address(), klamm.topic_count(), took.as_millis());
         format!("Klamm is ready on {address} (data: {data}, {topics} topics, started in {took_ms} ms)")
     })
     .await
 }
 
-/// Runs a broker until a signal; `ready` is what it says when it is ready.
+/// Runs a broker as [`ServeArgs::configure`] says until a signal; `ready` is what it says when it is ready.
 pub(super) async fn broker(
     env: Env,
-    mut config: Config,
+    (config, fit): (Config, Fit),
     ready: impl FnOnce(&Klamm, Duration) -> String,
 ) -> Result<(), Stop> {
     let began = env.clock.monotonic();
     log(&config);
-    if let Some(limit) = klamm_env::raise_open_files() {
-        if let Some(warning) = fit_connections(&mut config, limit) {
-            tracing::warn!("{warning}");
-        }
-        let connections_max = config.max_connections;
-        tracing::debug!("this process may have {limit} files open, of them {connections_max} connections");
+    match fit {
+        Fit::Enough => {}
+        Fit::GaveWay(told) => tracing::info!("{told}"),
+        Fit::Short(told) => tracing::warn!("{told}"),
     }
     let klamm = Klamm::start(config, env.clone()).await.map_err(Stop::failed)?;
     let (mut term, mut int) = signals()?;
@@ -131,59 +137,8 @@ pub(super) fn signals() -> Result<(Signal, Signal), Stop> {
     }
 }
 
-/// Open files beside connections, about: those of the shards' journals and segments.
-const FILES_BESIDE: u64 = 1000;
-
-/// Fewer connections than this are a surprise to who did not ask for it.
-const CONNECTIONS_FEW: usize = 1000;
-
-/// Connections must leave files for the journal. The default gives way to the limit of open files, with a warning where few are
-/// left; a number that somebody set stays, with a warning.
-fn fit_connections(config: &mut Config, limit: u64) -> Option<String> {
-    let room = usize::try_from(limit.saturating_sub(FILES_BESIDE).max(1)).unwrap_or(usize::MAX);
-    let connections_max = config.max_connections;
-    if connections_max <= room {
-        return None;
-    }
-    if *config.sources.of("max.connections") == Source::Default {
-        config.max_connections = room;
-        return (room < CONNECTIONS_FEW).then(|| {
-            format!(
-                "this process may have {limit} files open, which leaves {room} for connections: raise the limit (ulimit -n, \
-                 LimitNOFILE=) for more"
-            )
-        });
-    }
-    Some(format!(
-        "this process may have {limit} files open, which max.connections ({connections_max}) and the journal may use up: \
-         raise the limit (ulimit -n, LimitNOFILE=) or lower max.connections"
-    ))
-}
-
 fn log(config: &Config) {
     use tracing_subscriber::{EnvFilter, fmt};
     let filter = EnvFilter::try_new(&config.klamm_log).unwrap_or_default();
     fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn connections_leave_files_for_the_journal() {
-        let fitted = |mut config: Config, limit| {
-            let warning = fit_connections(&mut config, limit);
-            (config.max_connections, warning)
-        };
-        assert_eq!(fitted(Config::default(), 1 << 20), (20_000, None));
-        assert_eq!(fitted(Config::default(), 20_000), (19_000, None));
-        let (connections, warning) = fitted(Config::default(), 1024);
-        assert!(connections == 24 && warning.unwrap().contains("leaves 24 for connections"));
-        assert_eq!(fitted(Config::default(), 100).0, 1);
-        let flag = Flag { flag: "-c", key: "max.connections".to_owned(), value: "20000".to_owned() };
-        let set = Config::load(&Inputs { flags: vec![flag], ..Inputs::default() }).unwrap();
-        let (connections, warning) = fitted(set, 20_000);
-        assert!(connections == 20_000 && warning.unwrap().contains("20000 files"));
-    }
 }
