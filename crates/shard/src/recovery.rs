@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use klamm_machine::{At, Corrupt, Machine, PayloadReader, Record};
 use klamm_model::{Bug, Epoch, Slot, planted};
 use klamm_store::{
-    AcquireError, Claim, Entry, EntryKind, Ownership, SegmentError, ShardStore, SnapshotError, acquire,
-    flatten,
+    AcquireError, Claim, Entry, EntryKind, Journal, Key, Ownership, SegmentError, SegmentInfo, ShardStore,
+    SnapshotError, acquire, flatten,
 };
 
 use crate::{
@@ -47,6 +47,9 @@ pub(crate) enum RecoverError {
     /// An earlier owner, which did not know yet that it was replaced, made its newest checkpoint the head.
     #[error("the head that was loaded from, slot {0}, was replaced meanwhile")]
     HeadReplaced(Slot),
+    /// Another owner wrote behind the own Takeover, and sealed what it wrote.
+    #[error("another owner took the shard over meanwhile; it has the slots below {0} in a segment already")]
+    Replaced(Slot),
     #[error("slot {0}: the checkpoint differs from the state that replaying came to")]
     Diverged(Slot),
 }
@@ -59,7 +62,7 @@ impl RecoverError {
             Self::Acquire(AcquireError::Read(error)) | Self::Read(error) => {
                 matches!(error, ReadError::Io(_) | ReadError::Trimmed { .. })
             }
-            Self::HeadReplaced(_) => true,
+            Self::HeadReplaced(_) | Self::Replaced(_) => true,
             Self::Acquire(AcquireError::Append(_) | AcquireError::Overtaken) => true,
             Self::Segment(error) => matches!(error, SegmentError::Io(_) | SegmentError::Full(_)),
             Self::Snapshot(LoadError::Store(error)) => matches!(error, SnapshotError::Io { .. }),
@@ -93,16 +96,13 @@ pub(crate) async fn recover<M: Machine, V: View<M>>(
         };
         slot = head.slot;
         named.extend(checkpoint.names());
-        if planted(Bug::DropTailOnCheckpoint) {
-            slot = ownership.takeover;
-        }
     }
-    let (below, above): (Vec<_>, Vec<_>) =
-        store.segments.list().await?.into_iter().partition(|info| info.slots.end <= slot);
-    if above.iter().any(|info| info.slots.start < slot) {
-        // A checkpoint is made where a segment ends: these segments are of another one.
-        return Err(RecoverError::HeadReplaced(slot));
+    let segments = store.segments.list().await?;
+    check_segments(&*store.journal, &ownership, slot, &segments).await?;
+    if planted(Bug::DropTailOnCheckpoint) && ownership.head.is_some() {
+        slot = ownership.takeover;
     }
+    let (below, above): (Vec<_>, Vec<_>) = segments.into_iter().partition(|info| info.slots.end <= slot);
     view.restore(&machine, &below);
 
     // A crash between sealing and the head leaves sealed files above it. The last of them gets its checkpoint now: what
@@ -139,6 +139,35 @@ pub(crate) async fn recover<M: Machine, V: View<M>>(
     above.iter().for_each(|info| view.sealed(info));
     view.loaded();
     Ok(Loaded { machine, ownership, boundaries, file_start, named })
+}
+
+/// Whether the segments are those of the head that was loaded from, and of the journal up to the own Takeover. If not,
+/// another owner was faster, or they are damaged.
+async fn check_segments(
+    journal: &dyn Journal,
+    ownership: &Ownership,
+    head: Slot,
+    segments: &[SegmentInfo],
+) -> Result<(), RecoverError> {
+    let damaged = |info: &SegmentInfo, what| Err(SegmentError::Damaged { id: info.id, what }.into());
+    // A checkpoint is made where a segment ends: this segment is of another one.
+    if let Some(info) = segments.iter().find(|info| info.slots.start < head && head < info.slots.end) {
+        if journal.head().await? != ownership.head {
+            return Err(RecoverError::HeadReplaced(head));
+        }
+        let what = format!("it ends at slot {}, over the head marker of slot {head}", info.slots.end);
+        return damaged(info, what);
+    }
+    // What is replayed ends at the own Takeover, and only what is durable is sealed.
+    let (Key { slot: next, .. }, last) = (ownership.next, segments.iter().max_by_key(|info| info.slots.end));
+    if let Some(info) = last.filter(|info| info.slots.end > next) {
+        let end = info.slots.end;
+        if journal.tail().await?.next != ownership.next {
+            return Err(RecoverError::Replaced(end));
+        }
+        return damaged(info, format!("it ends at slot {end}, but the journal at {next}"));
+    }
+    Ok(())
 }
 
 /// Takes an entry in; gives the checkpoint that it is.

@@ -144,7 +144,7 @@ async fn what_is_owed_leaves_the_last_of_the_reserve_alone() {
 }
 
 /// A store whose head can't be written so often, with a file that is sealed; the head is to move without another.
-async fn sealed_without_head(refusals: u32) -> (ShardStore, Arc<Gated>, Served) {
+pub(super) async fn sealed_without_head(refusals: u32) -> (ShardStore, Arc<Gated>, Served) {
     let memory = memory();
     let journal = Arc::new(Gated { trim_refusals: refusals.into(), ..Gated::over(&memory.journal) });
     let store = ShardStore { journal: Arc::clone(&journal) as Arc<dyn Journal>, ..memory };

@@ -19,6 +19,8 @@ use klamm_store::{
 };
 use klamm_store_file::{FileStore, Opened, Options};
 use klamm_testing::TempDir;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore};
 
 use super::{SHARD, Served, batch, eventually, memory, serve};
 use crate::{Ack, PartitionView, TimestampQuery};
@@ -331,8 +333,11 @@ pub(super) struct Grudging {
     /// There is no space for another file.
     pub(super) no_file: AtomicBool,
     refusals_left: AtomicU32,
-    /// The segment that ends here reaches further when it is listed next, as if another owner had sealed it.
-    pub(super) sealed_further: AtomicU64,
+    /// The segment that ends at the first slot ends at the second when it is listed next, as if another owner had sealed it.
+    pub(super) sealed_further: Mutex<Option<(Slot, Slot)>>,
+    /// A list takes a permit before it is made.
+    pub(super) lists: Semaphore,
+    pub(super) list_asked: Notify,
 }
 
 impl Grudging {
@@ -344,7 +349,9 @@ impl Grudging {
             room_owed: u64::MAX.into(),
             no_file: false.into(),
             refusals_left: 0.into(),
-            sealed_further: u64::MAX.into(),
+            sealed_further: Mutex::new(None),
+            lists: Semaphore::new(Semaphore::MAX_PERMITS / 2),
+            list_asked: Notify::new(),
         });
         (ShardStore { segments: Arc::clone(&grudging) as Arc<dyn Segments>, ..store }, grudging)
     }
@@ -384,11 +391,13 @@ impl Segments for Grudging {
         self.inner.seal(slots, batches).await
     }
     async fn list(&self) -> Result<Vec<SegmentInfo>, SegmentError> {
+        self.list_asked.notify_one();
+        self.lists.acquire().await.expect("never closed").forget();
         let mut list = self.inner.list().await?;
-        let end = self.sealed_further.swap(u64::MAX, Ordering::Relaxed);
-        list.iter_mut()
-            .filter(|info| info.slots.end.0 == end)
-            .for_each(|info| info.slots.end = info.slots.end.next());
+        if let Some((end, told)) = self.sealed_further.lock().take() {
+            let info = list.iter_mut().find(|info| info.slots.end == end).expect("a segment ends there");
+            info.slots.end = told;
+        }
         Ok(list)
     }
     async fn index(&self, id: SegmentId, extent: &Extent) -> Result<Vec<BatchAt>, SegmentError> {
