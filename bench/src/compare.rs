@@ -26,9 +26,12 @@ use report::{Compared, Measured, Report, Run};
 use server::{Launch, Server, Subject};
 use workload::{WORKLOADS, Workload};
 
+/// What a broker has done before the first of its own workloads, so that its common ways are compiled.
+const WARM_UP: [&str; 3] = ["produce-1k-64p", "small-50c", "tail-1k-64p"];
+
 const EXAMPLES: &str = "\
 Examples:
-  klamm-bench compare                        everything: about 20 minutes
+  klamm-bench compare                        everything: about 45 minutes
   klamm-bench compare --quick                a few workloads, one short round: about 3 minutes
   klamm-bench compare --list                 the workloads
   klamm-bench compare --workloads small,tail --rounds 5
@@ -54,7 +57,7 @@ pub(crate) struct Args {
     /// How often each workload meets each subject [default: 3; quick: 1].
     #[arg(long)]
     rounds: Option<usize>,
-    /// How long each run takes [default: 2; quick: 1].
+    /// How long each run takes [default: 3; quick: 1].
     #[arg(long)]
     seconds: Option<f64>,
     /// Leave out what is measured once: start, idle memory, connections, partitions.
@@ -104,7 +107,7 @@ impl Args {
     }
 
     fn seconds(&self) -> f64 {
-        self.seconds.unwrap_or(if self.quick { 1.0 } else { 2.0 })
+        self.seconds.unwrap_or(if self.quick { 1.0 } else { 3.0 })
     }
 
     fn by_size<T>(&self, quick: T, full: T) -> T {
@@ -206,10 +209,12 @@ impl<'a> Comparison<'a> {
             let launch = Launch { slow_sync: slow.then(|| self.slow_sync.clone()), ..self.launch.clone() };
             let chosen: Vec<_> = chosen.iter().filter(|workload| workload.slow_sync == slow).collect();
             let mut running = Running::default();
-            if !chosen.is_empty() {
-                self.warm_up(&launch, &mut running);
+            for name in WARM_UP.iter().filter(|_| !chosen.is_empty()) {
+                let workload = WORKLOADS.iter().find(|workload| workload.name == *name).expect("a row");
+                self.warm_up(&launch, &mut running, workload, self.args.by_size(1.0, 5.0));
             }
             for workload in chosen {
+                self.warm_up(&launch, &mut running, workload, self.args.seconds());
                 workloads.push(self.compare(&launch, &mut running, workload));
             }
         }
@@ -237,17 +242,14 @@ impl<'a> Comparison<'a> {
     }
 
     /// A JVM compiles what it has run for a while, so it is not measured before.
-    fn warm_up(&self, launch: &Launch, running: &mut Running) {
-        let loader = Loader { seconds: self.args.by_size(1.0, 5.0), ..self.loader.clone() };
-        for name in ["produce-1k-64p", "small-50c", "tail-1k-64p"] {
-            let workload = WORKLOADS.iter().find(|workload| workload.name == name).expect("a row");
-            for subject in [Subject::Klamm, Subject::Kafka] {
-                let either = subject == Subject::Kafka && self.args.subjects().contains(&Subject::KafkaFlush);
-                if either || self.args.subjects().contains(&subject) {
-                    self.say(&format!("warming up: {name}, {}", subject.name()));
-                    if let Err(error) = running.run(launch, &loader, workload, subject) {
-                        self.say(&format!("  failed: {error}"));
-                    }
+    fn warm_up(&self, launch: &Launch, running: &mut Running, workload: &Workload, seconds: f64) {
+        let loader = Loader { seconds, ..self.loader.clone() };
+        for subject in [Subject::Klamm, Subject::Kafka] {
+            let either = subject == Subject::Kafka && self.args.subjects().contains(&Subject::KafkaFlush);
+            if either || self.args.subjects().contains(&subject) {
+                self.say(&format!("warming up: {}, {}", workload.name, subject.name()));
+                if let Err(error) = running.run(launch, &loader, workload, subject) {
+                    self.say(&format!("  failed: {error}"));
                 }
             }
         }

@@ -17,6 +17,8 @@ use crate::{Before, Common, outcome::Outcome, watch::Watch};
 
 /// Without a record for so long, something is wrong.
 const SILENCE: Duration = Duration::from_secs(10);
+/// Longer than statistics are apart.
+const SETTLE: Duration = Duration::from_millis(150);
 
 #[derive(Args)]
 pub(crate) struct Fetch {
@@ -30,20 +32,29 @@ pub(crate) struct Fetch {
     once: bool,
 }
 
+/// When the counted part begins and ends, for all connections at once.
+struct Times {
+    begin: Barrier,
+    end: Barrier,
+}
+
 pub(crate) fn run(fetch: &Fetch) -> Result<Outcome, Box<dyn Error>> {
     let common = &fetch.common;
-    let ready = Barrier::new(common.connections + 1);
-    let (before, all) = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..common.connections).map(|_| scope.spawn(|| read(fetch, &ready))).collect();
+    let barrier = || Barrier::new(common.connections + 1);
+    let times = Times { begin: barrier(), end: barrier() };
+    let mut outcome = Outcome::default();
+    let (took, all) = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..common.connections).map(|_| scope.spawn(|| read(fetch, &times))).collect();
         if !fetch.once {
-            ready.wait();
+            times.begin.wait();
         }
         let before = Before::now(&common.pid);
+        times.end.wait();
+        let took = before.and_then(|before| before.end(&common.pid, &mut outcome));
         let each = threads.into_iter().map(|thread| thread.join().expect("no panic"));
-        (before, each.collect::<Result<Vec<_>, String>>())
+        (took, each.collect::<Result<Vec<_>, String>>())
     });
-    let mut outcome = Outcome::default();
-    before?.end(&common.pid, &mut outcome)?;
+    took?;
     for one in all? {
         outcome.records += one.records;
         outcome.bytes += one.bytes;
@@ -53,10 +64,10 @@ pub(crate) fn run(fetch: &Fetch) -> Result<Outcome, Box<dyn Error>> {
     Ok(outcome)
 }
 
-fn read(fetch: &Fetch, ready: &Barrier) -> Result<Outcome, String> {
+/// The others wait for this one, also when it fails.
+fn read(fetch: &Fetch, times: &Times) -> Result<Outcome, String> {
     let consumer = consumer(&fetch.common).map_err(|error| error.to_string());
     let long = Instant::now() + Duration::from_secs(3600);
-    // The others wait for this one, also when it fails.
     let begun = consumer.and_then(|consumer| {
         if !fetch.once {
             pass(fetch, &consumer, &mut Outcome::default(), long)?;
@@ -65,23 +76,28 @@ fn read(fetch: &Fetch, ready: &Barrier) -> Result<Outcome, String> {
         Ok(consumer)
     });
     if !fetch.once {
-        ready.wait();
+        times.begin.wait();
     }
-    let consumer = begun?;
-    let before = consumer.context().take();
-    let until = Instant::now() + Duration::from_secs_f64(fetch.common.seconds);
-    let mut outcome = Outcome::default();
-    while pass(fetch, &consumer, &mut outcome, until)? && !fetch.once {}
+    let counted = begun.and_then(|consumer| {
+        let (requests, bytes) = consumer.context().fetched();
+        let until = Instant::now() + Duration::from_secs_f64(fetch.common.seconds);
+        let mut outcome = Outcome { requests, wire_bytes: bytes, ..Outcome::default() };
+        while pass(fetch, &consumer, &mut outcome, until)? && !fetch.once {}
+        Ok((consumer, outcome))
+    });
+    times.end.wait();
+    let (consumer, before) = counted?;
     settle(&consumer);
-    let seen = consumer.context().take();
-    outcome.requests = seen.fetch - before.fetch;
-    outcome.wire_bytes = seen.received_bytes - before.received_bytes;
-    Ok(outcome)
+    let (requests, bytes) = consumer.context().fetched();
+    Ok(Outcome { requests: requests - before.requests, wire_bytes: bytes - before.wire_bytes, ..before })
 }
 
-/// Waits for the latest statistics.
+/// Waits for the latest statistics. What is read meanwhile does not count.
 fn settle(consumer: &BaseConsumer<Watch>) {
-    consumer.poll(Duration::from_millis(150));
+    let until = Instant::now() + SETTLE;
+    while let Some(left) = until.checked_duration_since(Instant::now()) {
+        consumer.poll(left);
+    }
 }
 
 /// Reads everything, but not beyond the time; whether there is more of it.

@@ -41,6 +41,12 @@ impl Watch {
     pub(crate) fn take(&self) -> Seen {
         std::mem::take(&mut self.seen.lock().expect("no panic"))
     }
+
+    /// The requests and bytes of a consumer in all its time, as the latest statistics have them.
+    pub(crate) fn fetched(&self) -> (u64, u64) {
+        let seen = self.seen.lock().expect("no panic");
+        (seen.fetch, seen.received_bytes)
+    }
 }
 
 impl ClientContext for Watch {

@@ -34,6 +34,8 @@ const GRACE: Duration = Duration::from_secs(60);
 /// The size of the batches that are read back, unless a workload says its own.
 const FILL_BATCH_BYTES: usize = (1 << 20) - 1024;
 const FILL_SMALL_BYTES: usize = 64 << 10;
+/// Enough for the pace of a broker when each answer takes some milliseconds.
+const PACED_CONNECTIONS: usize = 16;
 
 impl Loader {
     /// A workload against a broker that runs.
@@ -91,10 +93,12 @@ impl Loader {
         let records = batch::records_in(frame_bytes, workload.record_bytes) as u64;
         // An answer is a whole partition to the load, and the file has as many as fit into it.
         let partitions = (cold_bytes / frame_bytes as u64).max(64) as i32;
-        let like = Workload { batch_bytes: frame_bytes, partitions, ..*workload };
-        process::forget_peak(server.pid);
-        // What is paced for a broker is paced for the floor, or it would wake up less often for a request.
+        // What is paced for a broker is paced for the floor, or it would wake up less often for a request. A connection that
+        // is paced has one request under way.
         let rate = workload.rate.map(|_| sent.requests as f64 / sent.seconds);
+        let connections = if rate.is_some() { PACED_CONNECTIONS } else { workload.connections };
+        let like = Workload { batch_bytes: frame_bytes, partitions, connections, ..*workload };
+        process::forget_peak(server.pid);
         let outcome = self.raw(&like, &server, "floor", &Filled(records), rate)?;
         Ok(Run { outcome, peak_bytes: process::memory_bytes(server.pid, "VmHWM:") })
     }

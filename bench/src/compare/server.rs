@@ -184,21 +184,26 @@ impl Server {
 
     /// Takes what is below its folder out of the page cache.
     pub(crate) fn evict(&self) -> io::Result<()> {
-        let mut folders = vec![self.folder.clone()];
-        while let Some(folder) = folders.pop() {
-            for item in fs::read_dir(folder)? {
-                let item = item?;
-                if item.file_type()?.is_dir() {
-                    folders.push(item.path());
-                } else if let Ok(file) = fs::File::open(item.path()) {
-                    // A file may go while we look.
-                    let _ = file.sync_data();
-                    let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
-                }
-            }
-        }
-        Ok(())
+        evict(&self.folder)
     }
+}
+
+/// Files and folders may go while we look.
+fn evict(folder: &Path) -> io::Result<()> {
+    let items = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        items => items?,
+    };
+    for item in items {
+        let path = item?.path();
+        if path.is_dir() {
+            evict(&path)?;
+        } else if let Ok(file) = fs::File::open(&path) {
+            let _ = file.sync_data();
+            let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Server {

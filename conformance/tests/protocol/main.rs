@@ -17,6 +17,7 @@ mod producing;
 mod restarts;
 mod retention;
 mod sessions;
+mod stored;
 mod topics;
 mod transactional;
 mod versions;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use bytes::Bytes;
 use klamm_model::ShardId;
 use klamm_protocol::ErrorCode;
-use klamm_shard::{PartitionView, Waiter};
+use klamm_shard::{PartitionView, Room, Waiter};
 
 use crate::{
     Broker,
@@ -14,6 +14,11 @@ use crate::{
     fetch_sessions::{PartitionKey, Wanted, WantedPartitions},
     session::Incoming,
 };
+
+/// What an answer has of batches that are not in memory yet, in bytes. It keeps them there until they are sent, so clients
+/// that ask for much of what is old would take much memory; and what is sent while it is still in the processor's cache
+/// costs half. Kafka's clients ask for the rest with their next fetch, for other partitions first.
+const STORED_BYTES_MAX: usize = 4 << 20;
 
 /// The bounds of a fetch.
 pub(crate) struct Bounds {
@@ -122,7 +127,7 @@ async fn read(
     bytes_max: usize,
 ) -> Vec<Outcome> {
     let mut results = Vec::with_capacity(found.len());
-    let mut left = bytes_max;
+    let mut left = Room { bytes: bytes_max, stored_bytes: STORED_BYTES_MAX };
     let mut nothing_yet = true;
     for (place, (found, wanted)) in found.iter().zip(wanted.values()).enumerate() {
         let readable = match found {
@@ -132,14 +137,15 @@ async fn read(
                 continue;
             }
         };
-        let bytes_max = left.min(wanted.bytes_max.max(0).unsigned_abs() as usize);
+        let room = Room { bytes: left.bytes.min(wanted.bytes_max.max(0).unsigned_abs() as usize), ..left };
         let view = &readable.view;
         // From before the read, and the high watermark from after it: no record of the answer lies outside of them.
         let log_start = view.watermarks().log_start;
-        match broker.shards[&readable.shard].view.read(view, wanted.offset, bytes_max, nothing_yet).await {
+        match broker.shards[&readable.shard].view.read(view, wanted.offset, room, nothing_yet).await {
             Ok(fetched) => {
                 nothing_yet &= fetched.bytes == 0;
-                left = left.saturating_sub(fetched.bytes);
+                left.bytes = left.bytes.saturating_sub(fetched.bytes);
+                left.stored_bytes = left.stored_bytes.saturating_sub(fetched.stored_bytes);
                 results.push(Outcome {
                     place,
                     error: ErrorCode::NONE,

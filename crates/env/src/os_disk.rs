@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use rustix::fs::{Advice, FallocateFlags, FlockOperation, OFlags};
 
 use crate::{Blocks, Disk, File, FolderLock, OpenMode, Space, folders::Folders};
@@ -251,18 +251,17 @@ impl File for OsFile {
     async fn read_at(&self, position: u64, bytes: usize) -> io::Result<Bytes> {
         let file = Arc::clone(&self.0);
         blocking(move || {
-            let mut buffer = BytesMut::zeroed(bytes);
-            let mut filled = 0;
-            while filled < bytes {
-                match file.read_at(&mut buffer[filled..], position + filled as u64) {
+            let mut buffer = Vec::with_capacity(bytes); // not zeroed: the kernel fills it
+            while buffer.len() < bytes {
+                let rest = position + buffer.len() as u64;
+                match rustix::io::pread(&*file, rustix::buffer::spare_capacity(&mut buffer), rest) {
                     Ok(0) => break,
-                    Ok(read) => filled += read,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
+                    Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
                 }
             }
-            buffer.truncate(filled);
-            Ok(buffer.freeze())
+            buffer.truncate(bytes); // there may have been more room
+            Ok(Bytes::from(buffer))
         })
         .await
     }

@@ -25,8 +25,8 @@ pub use checkpoint::{Checkpoint, restore_chunk};
 pub use handle::{Ack, Shard, ShardError, ShardState};
 pub use image::{Image, ImageView};
 pub use partitions::{
-    Fetched, Keep, PartitionView, Partitions, PartitionsView, ReadError, SegmentFigures, TimestampQuery,
-    Waiter, Watermarks,
+    Fetched, Keep, PartitionView, Partitions, PartitionsView, ReadError, Room, SegmentFigures,
+    TimestampQuery, Waiter, Watermarks,
 };
 pub use runtime::ShardConfig;
 pub use view::{Placed, Published, Served, View};

@@ -17,7 +17,7 @@ use parking_lot::{Mutex, RwLock};
 
 pub use held::SegmentFigures;
 pub use partition::{PartitionView, Watermarks};
-pub use read::{Fetched, ReadError, TimestampQuery};
+pub use read::{Fetched, ReadError, Room, TimestampQuery};
 pub use retention::Keep;
 pub use view::PartitionsView;
 pub use waiters::Waiter;

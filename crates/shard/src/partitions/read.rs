@@ -20,6 +20,24 @@ pub struct Fetched {
     pub pieces: Vec<Bytes>,
     /// Their sum.
     pub bytes: usize,
+    /// What of it came from a store: memory of this reader alone.
+    pub stored_bytes: usize,
+}
+
+/// How much may be read.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// In all.
+    pub bytes: usize,
+    /// If it comes from a store. What comes from the tail is in memory anyway.
+    pub stored_bytes: usize,
+}
+
+impl From<usize> for Room {
+    /// So many bytes, wherever they come from.
+    fn from(bytes: usize) -> Self {
+        Self { bytes, stored_bytes: bytes }
+    }
 }
 
 /// Why nothing was read.
@@ -46,15 +64,17 @@ pub enum TimestampQuery {
 }
 
 impl Partitions {
-    /// Batches from the one that contains `offset` on, up to `bytes_max`; the first comes whole even if it is larger,
-    /// when `at_least_one`. At the end of the log: nothing.
+    /// Batches from the one that contains `offset` on, as many as there is room for; the first comes whole even if it is
+    /// larger, when `at_least_one`. At the end of the log: nothing.
     pub async fn read(
         &self,
         view: &PartitionView,
         offset: Offset,
-        bytes_max: usize,
+        room: impl Into<Room>,
         at_least_one: bool,
     ) -> Result<Fetched, ReadError> {
+        let Room { bytes: bytes_max, stored_bytes } = room.into();
+        let stored_max = bytes_max.min(stored_bytes);
         let mut last = String::new();
         for _ in 0..TRIES_MAX {
             let source = view.state.lock().locate(offset, bytes_max);
@@ -77,6 +97,9 @@ impl Partitions {
                     }
                     return Ok(fetched);
                 }
+                Source::Open(_) | Source::Sealed(..) if stored_max == 0 && !at_least_one => {
+                    return Ok(Fetched::default());
+                }
                 Source::Open(batches) => Ok(batches),
                 Source::Sealed(id, extent) => self.segments.index(id, &extent).await.map(|mut batches| {
                     batches.retain(|batch| batch.last_offset >= offset);
@@ -85,7 +108,7 @@ impl Partitions {
             };
             let read = match batches {
                 Ok(mut batches) => {
-                    limit(&mut batches, bytes_max, at_least_one);
+                    limit(&mut batches, stored_max, at_least_one);
                     self.bytes_of(&batches).await
                 }
                 Err(error) => Err(error),
@@ -114,6 +137,7 @@ impl Partitions {
             fetched.bytes += bytes.len();
             fetched.pieces.push(bytes);
         }
+        fetched.stored_bytes = fetched.bytes;
         Ok(fetched)
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use klamm_records::DecompressCap;
 
 use super::{eventually, memory, serve};
-use crate::{ReadError, TimestampQuery, Waiter, tests::batch};
+use crate::{ReadError, Room, TimestampQuery, Waiter, tests::batch};
 
 fn value(number: usize) -> String {
     format!("{number:0>200}")
@@ -44,6 +44,32 @@ async fn the_first_batch_comes_whole_or_not_at_all() {
     assert_eq!(served.partitions.read(&view, 1, 10, true).await.unwrap().bytes, 0, "at the end");
     assert_eq!(served.partitions.read(&view, 2, 10, true).await.err(), Some(ReadError::OutOfRange));
     assert_eq!(served.partitions.read(&view, -1, 10, true).await.err(), Some(ReadError::OutOfRange));
+}
+
+#[tokio::test]
+async fn what_comes_from_a_store_has_room_of_its_own() {
+    for (file_bytes, tail_bytes) in [(1 << 30, 1 << 20), (1 << 30, 0), (3000, 0)] {
+        let served = serve(&memory(), file_bytes, tail_bytes).await;
+        served.create(1).await;
+        for number in 0..20 {
+            served.write(0, &value(number)).await;
+        }
+        let view = served.view(0);
+        let read = async |stored_bytes, at_least_one| {
+            let room = Room { bytes: 1500, stored_bytes };
+            let fetched = served.partitions.read(&view, 0, room, at_least_one).await.unwrap();
+            assert_eq!(fetched.stored_bytes, if tail_bytes == 0 { fetched.bytes } else { 0 });
+            fetched.pieces.len()
+        };
+        let one = served.partitions.read(&view, 0, 1, true).await.unwrap().bytes;
+        let all = 1500 / one;
+        let few = if tail_bytes == 0 { [all, 2, 1, 1, 0] } else { [all; 5] };
+        assert_eq!(read(1 << 20, true).await, few[0]);
+        assert_eq!(read(one * 3 - 1, true).await, few[1]);
+        assert_eq!(read(1, true).await, few[2]);
+        assert_eq!(read(0, true).await, few[3]);
+        assert_eq!(read(0, false).await, few[4]);
+    }
 }
 
 #[tokio::test]
