@@ -1,39 +1,35 @@
 //! The task of a shard. One loop: durable entries are published and their replies released; requests are decided and
 //! appended; files are sealed and checkpointed in the background, one at a time, and beside it segments are cleaned up.
 
+mod appending;
+mod background;
+
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::VecDeque,
     future::poll_fn,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::Poll,
     time::Duration,
 };
 
-use bytes::Bytes;
-use futures_util::{
-    FutureExt as _, StreamExt as _,
-    future::{BoxFuture, Either, ready},
-    stream::FuturesOrdered,
-};
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesOrdered};
 use klamm_env::Env;
 use klamm_machine::{At, Decision, Machine, NoRoom, Now};
-use klamm_model::{BrokerId, Bug, Epoch, ShardId, Slot, planted};
+use klamm_model::{BrokerId, Epoch, ShardId, Slot};
 use klamm_store::{
-    AppendError, Claim, Entry, EntryHash, EntryKind, Head, Header, Key, Nonce, SegmentError, SegmentInfo,
-    ShardStore, Written,
-    entry::{PAYLOAD_BYTES_MAX, crc32c},
+    AppendError, Claim, EntryHash, Key, Nonce, SegmentError, ShardStore, entry::PAYLOAD_BYTES_MAX,
 };
 use tokio::sync::{mpsc, watch};
 
+use self::background::{Done, sweep};
 use crate::{
-    Published, Shard, ShardState, View,
-    checkpoint::{Boundary, Checkpoint, sweep_left_over},
+    Shard, ShardState, View,
+    checkpoint::Boundary,
     cleaning::Cleaner,
-    handle::{Ack, QUEUE_MAX, Request},
-    pipeline::{Content, Draft, InFlight, Told, Waiting, poll_written},
+    handle::{QUEUE_MAX, Request},
+    pipeline::{Draft, InFlight, Waiting, poll_written},
     recovery::{self, Loaded},
     room::Room,
 };
@@ -165,28 +161,6 @@ async fn stop_asked(stopping: &mut watch::Receiver<bool>) {
     if stopping.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;
     }
-}
-
-/// Makes the head known, then deletes what it replaces. May be repeated.
-async fn trim(store: &ShardStore, head: &Head, checkpoint: &Checkpoint) -> Result<(), String> {
-    store.journal.trim(head.clone()).await.map_err(|error| error.to_string())?;
-    checkpoint.sweep(&*store.snapshots).await.map_err(|error| error.to_string())
-}
-
-/// On a full disk each owner may leave a part of its first snapshot: it goes before there is another.
-async fn sweep(shard: ShardId, epoch: Epoch, named: BTreeSet<String>, store: ShardStore) -> Done {
-    if let Err(error) = sweep_left_over(&*store.snapshots, epoch, &named).await {
-        tracing::warn!(%shard, %error, "what earlier owners left of snapshots is there until the next checkpoint");
-    }
-    Done::Swept
-}
-
-/// A step of background work that is done.
-enum Done {
-    Swept,
-    /// None: it was sealed before.
-    Sealed(Option<SegmentInfo>, Checkpoint),
-    Trimmed(Slot),
 }
 
 struct Owner<'a, M: Machine, V> {
@@ -322,204 +296,5 @@ impl<'a, M: Machine, V: View<M>> Owner<'a, M, V> {
         }
         self.append_records(draft, waiting, now.wall_ms).await;
         Ok(())
-    }
-
-    async fn append_records(&mut self, draft: Draft<M>, waiting: Vec<Waiting<M>>, time_ms: i64) {
-        if draft.is_empty() {
-            // Nothing changed, but what was read may not be durable yet.
-            match self.in_flight.back_mut() {
-                Some(last) => last.waiting.extend(waiting),
-                None => waiting.into_iter().for_each(Waiting::release),
-            }
-            return;
-        }
-        let (payload, placed) = draft.finish();
-        assert!(payload.iter().map(Bytes::len).sum::<usize>() <= PAYLOAD_BYTES_MAX, "drafts are cut");
-        self.append(EntryKind::Records, payload, Content::Records(placed), waiting, time_ms).await;
-    }
-
-    async fn append(
-        &mut self,
-        kind: EntryKind,
-        payload: Vec<Bytes>,
-        content: Content<M>,
-        waiting: Vec<Waiting<M>>,
-        time_ms: i64,
-    ) {
-        let header = Header {
-            kind,
-            shard: self.context.config.shard,
-            key: self.next,
-            epoch: self.epoch,
-            writer: self.context.config.broker,
-            nonce: self.nonce,
-            previous: self.hash,
-            durable: self.durable,
-            time_ms,
-            payload_bytes: u32::try_from(payload.iter().map(Bytes::len).sum::<usize>())
-                .expect("payloads are bounded"),
-            payload_crc: crc32c(payload.iter().map(|piece| &piece[..])),
-        };
-        self.hash = header.hash();
-        if let Some(boundary) =
-            self.boundaries.back_mut().filter(|boundary| boundary.slots.end == self.next.slot)
-        {
-            boundary.entry = Some((self.next.epoch, self.hash));
-        }
-        // Whoever waits for the write alone is told of it; for the others the sync is one step with it.
-        let told_early = waiting.iter().any(|waiting| waiting.ack == Ack::Written);
-        let (written, told) = if told_early {
-            let (written, told) = Written::channel();
-            (written, Told::Waiting(told))
-        } else {
-            (Written::ignore(), Told::Done)
-        };
-        let journal = Arc::clone(&self.context.store.journal);
-        let mut append = async move { journal.append(Entry { header, payload }, written).await }.boxed();
-        // The first poll gives the entry its place; entries are written in the order of their slots.
-        let append = match poll_fn(|context| Poll::Ready(append.as_mut().poll(context))).await {
-            Poll::Ready(result) => Either::Left(ready(result)),
-            Poll::Pending => Either::Right(append),
-        };
-        self.appends.push_back(append.boxed());
-        let mut entry = InFlight { key: self.next, time_ms, content, waiting, told };
-        if planted(Bug::AnswerEarly) {
-            entry.waiting.drain(..).for_each(Waiting::release);
-        }
-        if planted(Bug::ServePastHighWatermark)
-            && let Content::Records(records) = &entry.content
-        {
-            let at = At { slot: entry.key.slot, epoch: self.epoch, time_ms };
-            self.view.publish(Published { key: entry.key, at, records });
-        }
-        self.in_flight.push_back(entry);
-        self.next.slot = self.next.slot.next();
-    }
-
-    /// The oldest entry in flight is durable.
-    fn release(&mut self) {
-        let entry = self.in_flight.pop_front().expect("one entry an append");
-        assert_eq!(entry.key.slot, self.durable, "replies are released in slot order");
-        self.durable = entry.key.slot.next();
-        self.context.durable.store(self.durable.0, Ordering::Release);
-        match entry.content {
-            Content::Records(_) if planted(Bug::ServePastHighWatermark) => {}
-            Content::Records(records) => {
-                let at = At { slot: entry.key.slot, epoch: self.epoch, time_ms: entry.time_ms };
-                self.view.publish(Published { key: entry.key, at, records: &records });
-            }
-            Content::Checkpoint(checkpoint) => self.trim(checkpoint),
-        }
-        entry.waiting.into_iter().for_each(Waiting::release);
-    }
-
-    /// Begins a new file when the active one is complete, and no other waits to be sealed.
-    async fn roll_if_due(&mut self) -> Result<(), AppendError> {
-        let segments = &self.context.store.segments;
-        if segments.active_bytes() < self.context.config.file_bytes
-            || !self.boundaries.is_empty()
-            || self.file_start == self.next.slot
-        {
-            return Ok(());
-        }
-        let at = self.next.slot;
-        match segments.roll(at).await {
-            Ok(()) => {}
-            // The active file goes on as far as there is space; the next requests ask again.
-            Err(SegmentError::Full(_)) => return Ok(()),
-            Err(error) => return Err(AppendError::Io(at, error.to_string())),
-        }
-        self.boundaries.push_back(Boundary {
-            slots: self.file_start..at,
-            sealed: false,
-            machine: self.machine.clone(),
-            entry: None,
-        });
-        self.file_start = at;
-        Ok(())
-    }
-
-    fn start_background(&mut self) {
-        if self.background.is_some() {
-            return;
-        }
-        if self.in_flight.iter().any(|entry| matches!(entry.content, Content::Checkpoint(_))) {
-            return; // its trim is next
-        }
-        if let Some(boundary) = self.boundaries.front()
-            && boundary.entry.is_some()
-            && boundary.slots.end <= self.durable
-        {
-            self.seal(Duration::ZERO);
-        }
-    }
-
-    fn seal(&mut self, wait: Duration) {
-        let boundary = self.boundaries.front().expect("called for a boundary");
-        let (slots, machine, epoch, store) =
-            (boundary.slots.clone(), boundary.machine.clone(), self.epoch, self.context.store.clone());
-        let batches = (!boundary.sealed).then(|| self.view.batches(&slots));
-        self.background = Some(
-            async move {
-                tokio::time::sleep(wait).await;
-                let end = slots.end;
-                let info = match batches {
-                    Some(batches) => Some(store.segments.seal(slots, batches).await?),
-                    None => None,
-                };
-                loop {
-                    match Checkpoint::save(&machine, end, epoch, &*store.snapshots).await {
-                        Ok(checkpoint) => return Ok(Done::Sealed(info, checkpoint)),
-                        Err(error) => tracing::warn!(%error, "a snapshot was not saved; trying again"),
-                    }
-                    tokio::time::sleep(RETRY).await;
-                }
-            }
-            .boxed(),
-        );
-    }
-
-    fn trim(&mut self, checkpoint: Checkpoint) {
-        let boundary = self.boundaries.pop_front().expect("a checkpoint is made of a boundary");
-        assert_eq!(boundary.slots.end, checkpoint.slot, "checkpoints are made in order");
-        let (key_epoch, hash) = boundary.entry.expect("a boundary is sealed once its entry is there");
-        let store = self.context.store.clone();
-        let head = Head { slot: checkpoint.slot, key_epoch, hash, checkpoint: checkpoint.encode() };
-        self.background = Some(
-            async move {
-                // Nothing below may go before; on a full disk there may be no later checkpoint to wait for.
-                while let Err(error) = trim(&store, &head, &checkpoint).await {
-                    tracing::warn!(%error, "the journal was not trimmed; trying again");
-                    tokio::time::sleep(RETRY).await;
-                }
-                Ok(Done::Trimmed(head.slot))
-            }
-            .boxed(),
-        );
-    }
-
-    async fn background_done(&mut self, done: Result<Done, SegmentError>) {
-        match done {
-            Ok(Done::Sealed(info, checkpoint)) => {
-                info.iter().for_each(|info| self.view.sealed(info));
-                let time_ms = self.context.env.clock.wall_ms();
-                let payload = vec![checkpoint.encode()];
-                self.append(
-                    EntryKind::Checkpoint,
-                    payload,
-                    Content::Checkpoint(checkpoint),
-                    Vec::new(),
-                    time_ms,
-                )
-                .await;
-            }
-            Ok(Done::Swept) => {}
-            Ok(Done::Trimmed(slot)) => self.trimmed = slot,
-            Err(error) => {
-                let shard = self.context.config.shard;
-                tracing::warn!(%shard, %error, "a file was not sealed; trying again");
-                self.seal(RETRY);
-            }
-        }
     }
 }
