@@ -11,10 +11,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use klamm_model::{Epoch, ShardId, Slot};
-use klamm_store::{
-    Carrier, Claim, Entry, EntryKind, Header, Journal, Nonce, Written, acquire, entry::crc32c,
-};
+use klamm_model::{Epoch, Slot};
+use klamm_store::{Carrier, Claim, EntryKind, Journal, Nonce, Written, acquire};
 use klamm_store_object::ObjectDriver;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
@@ -22,7 +20,8 @@ use object_store::{
 };
 use tokio::time::Instant;
 
-const SHARD: ShardId = ShardId(7);
+use super::{SHARD, WRITER, entry_of};
+
 /// How long a get takes.
 const ROUND_TRIP: Duration = Duration::from_millis(80);
 
@@ -124,7 +123,7 @@ impl Far {
 }
 
 fn claim(number: u8) -> Claim {
-    Claim { shard: SHARD, writer: 1, nonce: Nonce([number; 16]), time_ms: 0, epoch_above: Epoch(0) }
+    Claim { shard: SHARD, writer: WRITER, nonce: Nonce([number; 16]), time_ms: 0, epoch_above: Epoch(0) }
 }
 
 /// Takes the shard over and appends entries of so many bytes.
@@ -133,21 +132,10 @@ async fn fill(journal: &impl Journal, number: u8, sizes: impl Iterator<Item = us
     let (mut next, mut previous) = (owned.next, owned.hash);
     for bytes in sizes {
         let payload = Bytes::from(vec![number; bytes]);
-        let header = Header {
-            kind: EntryKind::Records,
-            shard: SHARD,
-            key: next,
-            epoch: owned.epoch,
-            writer: 1,
-            nonce: owned.nonce,
-            previous,
-            durable: next.slot,
-            time_ms: 0,
-            payload_bytes: u32::try_from(bytes).unwrap(),
-            payload_crc: crc32c([&payload[..]]),
-        };
-        journal.append(Entry { header, payload: vec![payload] }, Written::ignore()).await.unwrap();
-        (next.slot, previous) = (next.slot.next(), header.hash());
+        let entry = entry_of(&owned, EntryKind::Records, next, previous, payload);
+        let hash = entry.header.hash();
+        journal.append(entry, Written::ignore()).await.unwrap();
+        (next.slot, previous) = (next.slot.next(), hash);
     }
 }
 

@@ -10,17 +10,15 @@ use std::{
 
 use bytes::Bytes;
 use klamm_env::{Entropy, OsEntropy};
-use klamm_model::{Epoch, ShardId, Slot};
+use klamm_model::{Epoch, Slot};
 use klamm_store::{
-    AcquireError, AppendError, Carrier, Claim, Entry, EntryKind, Head, Header, Journal, Nonce, Written,
-    acquire, entry::crc32c,
+    AcquireError, AppendError, Carrier, Claim, EntryKind, Head, Journal, Nonce, Written, acquire,
 };
 use klamm_testing::TempDir;
 
-use super::client;
+use super::{SHARD, WRITER, client, entry_of};
 
 const FOLDER: &str = "KLAMM_TEST_FOLDER";
-const SHARD: ShardId = ShardId(7);
 const LIVES: usize = 12;
 const APPENDS: usize = 40;
 /// Each this many appends there is a checkpoint and a trim.
@@ -45,7 +43,7 @@ async fn child() {
     let mut lives = 0;
     while lives < LIVES {
         let nonce = Nonce(entropy.bytes16());
-        let claim = Claim { shard: SHARD, writer: 1, nonce, time_ms: 0, epoch_above: Epoch(0) };
+        let claim = Claim { shard: SHARD, writer: WRITER, nonce, time_ms: 0, epoch_above: Epoch(0) };
         match acquire(&journal, claim).await {
             Ok(owned) => {
                 lives += 1;
@@ -53,31 +51,20 @@ async fn child() {
                 for number in 0..APPENDS {
                     let payload = Bytes::from(format!("{number} of {:?}", owned.nonce));
                     let checkpoint = number % CHECKPOINT_EVERY == CHECKPOINT_EVERY - 1;
-                    let header = Header {
-                        kind: if checkpoint { EntryKind::Checkpoint } else { EntryKind::Records },
-                        shard: SHARD,
-                        key: next,
-                        epoch: owned.epoch,
-                        writer: 1,
-                        nonce: owned.nonce,
-                        previous,
-                        durable: next.slot,
-                        time_ms: 0,
-                        payload_bytes: u32::try_from(payload.len()).unwrap(),
-                        payload_crc: crc32c([&payload[..]]),
-                    };
-                    match journal.append(Entry { header, payload: vec![payload] }, Written::ignore()).await {
-                        Ok(()) => println!("\nACK {} {:032x}", next.slot, header.hash().0),
+                    let kind = if checkpoint { EntryKind::Checkpoint } else { EntryKind::Records };
+                    let entry = entry_of(&owned, kind, next, previous, payload);
+                    let hash = entry.header.hash();
+                    match journal.append(entry, Written::ignore()).await {
+                        Ok(()) => println!("\nACK {} {:032x}", next.slot, hash.0),
                         Err(AppendError::Occupied(_)) => break,
                         Err(error) => panic!("{error}"),
                     }
                     if checkpoint {
-                        let hash = header.hash();
                         let head =
                             Head { slot: next.slot, key_epoch: next.epoch, hash, checkpoint: Bytes::new() };
                         journal.trim(head).await.unwrap();
                     }
-                    (next.slot, previous) = (next.slot.next(), header.hash());
+                    (next.slot, previous) = (next.slot.next(), hash);
                 }
             }
             Err(AcquireError::Overtaken) => {}
