@@ -1,10 +1,14 @@
 //! Judges one partition. What is known: which value each offset had, where each value of an idempotent writer is, which
 //! offsets were acknowledged; the high watermark and the log start at each event; where consumers are.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod reading;
+mod writer;
 
+use std::collections::BTreeMap;
+
+use self::{reading::Last, writer::Writer};
 use crate::{
-    Anomaly, Part, Poll, Value, Values,
+    Anomaly, Part, Value, Values,
     life::Life,
     numbers::{Highest, Numbers},
 };
@@ -30,30 +34,6 @@ pub(crate) struct Partition {
     life: Option<Life>,
     /// It was told already that values lie in another order than they were sent in.
     is_disordered: bool,
-}
-
-/// A writer's values to this partition.
-#[derive(Debug, Default)]
-struct Writer {
-    plain: bool,
-    /// How many values were sent.
-    sent: u32,
-    /// The offset of each, twice; odd if it was only acknowledged and not read. Idempotent writers only.
-    offsets: Numbers,
-    /// Values that were refused. Idempotent writers only.
-    refused: BTreeSet<u32>,
-    /// Plain writers: how often each value was sent, less refusals; and where it is.
-    times: BTreeMap<u32, u32>,
-    places: BTreeMap<u32, BTreeSet<i64>>,
-}
-
-/// What the last read saw.
-#[derive(Debug, Default)]
-struct Last {
-    /// Ranges of offsets, by their beginnings.
-    read: Vec<(i64, i64)>,
-    high_watermark: Option<i64>,
-    values: Numbers,
 }
 
 impl Partition {
@@ -238,92 +218,6 @@ impl Partition {
         self.deleting = true;
     }
 
-    pub(crate) fn polled(&mut self, at: u64, poll: &Poll, found: &mut Vec<Anomaly>) {
-        let part = self.part;
-        if let Some(life) = &mut self.life {
-            if !life.is_of(poll.begun) {
-                self.marks(at, poll, found);
-                poll.records.iter().for_each(|(offset, value)| self.was(*offset, *value, found));
-                return;
-            }
-            if let Some(log_start) = poll.log_start
-                && let Some(allowed) = life.starts(part, log_start, found)
-            {
-                self.trim_allowed = allowed;
-            }
-        }
-        self.marks(at, poll, found);
-        let known_start = poll.begun.and_then(|begun| self.log_start.when(begun)).unwrap_or(0);
-        let position = self.positions.get(&poll.consumer).copied();
-        let mut next = poll.asked.or(position);
-        let mut before: Option<i64> = None;
-        let mut latest: Option<Value> = None;
-        for (offset, value) in poll.records.iter().copied() {
-            if let Some(first) = before.filter(|first| *first >= offset) {
-                found.push(Anomaly::NonMonotonicPollInternal { part, first, second: offset });
-            } else if let Some(expected) = next {
-                self.follows(poll, expected, offset, before.is_none(), found);
-            }
-            if let Some(high_watermark) = poll.high_watermark.filter(|end| *end <= offset) {
-                found.push(Anomaly::BeyondWatermark { part, offset, high_watermark });
-            }
-            let log_start = poll.log_start.unwrap_or(0).max(known_start);
-            if offset < log_start {
-                found.push(Anomaly::BelowLogStart { part, offset, log_start });
-            }
-            self.place(offset, value, true, found);
-            if let Some(first) = latest.filter(|first| first.writer == value.writer)
-                && value.number < first.number
-                && !self.writers.get(&value.writer).is_some_and(|writer| writer.plain)
-            {
-                self.is_disordered = true;
-                found.push(Anomaly::OutOfOrder { part, offset, first, second: value });
-            }
-            (before, next, latest) = (Some(offset), Some(offset + 1), Some(value));
-        }
-        if let Some(next) = next {
-            self.positions.insert(poll.consumer, next);
-        }
-        if poll.last {
-            self.last.get_or_insert_default().saw(poll);
-        }
-    }
-
-    /// A record comes where another was expected.
-    fn follows(&self, poll: &Poll, expected: i64, got: i64, first: bool, found: &mut Vec<Anomaly>) {
-        let part = self.part;
-        if got > expected && got > self.trim_allowed {
-            found.push(Anomaly::PollSkip { part, expected: expected.max(self.trim_allowed), got });
-        }
-        if first && got < expected && poll.asked.is_none_or(|asked| got < asked) {
-            let consumer = poll.consumer;
-            found.push(Anomaly::NonMonotonicPollExternal { part, consumer, position: expected, got });
-        }
-    }
-
-    /// High watermark and log start as the answer tells them.
-    fn marks(&mut self, at: u64, poll: &Poll, found: &mut Vec<Anomaly>) {
-        let part = self.part;
-        if let Some(high_watermark) = poll.high_watermark {
-            let begun = poll.begun.unwrap_or(0);
-            if let Some(acked_end) = self.acked_end.when(begun).filter(|end| high_watermark < *end) {
-                found.push(Anomaly::Invisible { part, acked_end, high_watermark });
-            }
-            if let Some(from) = self.high_watermark.when(begun).filter(|from| high_watermark < *from) {
-                found.push(Anomaly::WatermarkBack { part, from, to: high_watermark });
-            }
-            self.high_watermark.at_least(at, high_watermark);
-        }
-        if let Some(log_start) = poll.log_start {
-            self.starts(log_start, found);
-            let begun = poll.begun.unwrap_or(0);
-            if let Some(from) = self.log_start.when(begun).filter(|from| log_start < *from) {
-                found.push(Anomaly::LogStartBack { part, from, to: log_start });
-            }
-            self.log_start.at_least(at, log_start);
-        }
-    }
-
     /// An idempotent writer's values lie in the order of their numbers, whatever lies between them.
     fn order(&self, found: &mut Vec<Anomaly>) {
         let part = self.part;
@@ -369,66 +263,5 @@ impl Partition {
                 false => Anomaly::Vanished { part, offset, value },
             });
         }
-    }
-}
-
-impl Writer {
-    /// Where a value of an idempotent writer is.
-    fn offset(&self, number: u32) -> Option<i64> {
-        self.offsets.get(u64::from(number)).map(|twice| (twice / 2) as i64)
-    }
-
-    fn place(&mut self, part: Part, offset: i64, value: Value, read: bool, found: &mut Vec<Anomaly>) {
-        if self.plain {
-            let places = self.places.entry(value.number).or_default();
-            let first = places.first().copied();
-            let times = self.times.get(&value.number).copied().unwrap_or(0);
-            if places.insert(offset) && places.len() > times as usize {
-                found.push(Anomaly::Duplicate {
-                    part,
-                    value,
-                    first: first.unwrap_or(offset),
-                    second: offset,
-                });
-            }
-            return;
-        }
-        if self.refused.remove(&value.number) {
-            found.push(Anomaly::RefusedAndThere { part, offset, value });
-        }
-        let twice = offset as u64 * 2 + u64::from(!read);
-        let Some(known) = self.offsets.get(u64::from(value.number)) else {
-            self.offsets.put(u64::from(value.number), twice);
-            return;
-        };
-        let (first, was_read) = ((known / 2) as i64, known % 2 == 0);
-        if first == offset {
-            self.offsets.put(u64::from(value.number), twice.min(known));
-        } else if read && was_read {
-            found.push(Anomaly::Duplicate { part, value, first, second: offset });
-        } else {
-            let (acked, other) = if read { (first, offset) } else { (offset, first) };
-            found.push(Anomaly::InconsistentOffset { part, value, acked, other });
-        }
-    }
-}
-
-impl Last {
-    fn saw(&mut self, poll: &Poll) {
-        self.high_watermark = poll.high_watermark.or(self.high_watermark);
-        for (offset, value) in &poll.records {
-            if let Ok(key) = u64::try_from(*offset) {
-                self.values.put(key, value.packed());
-            }
-            match self.read.last_mut() {
-                Some((_, end)) if *end == *offset => *end += 1,
-                _ => self.read.push((*offset, *offset + 1)),
-            }
-        }
-    }
-
-    /// How far it came, from an offset on.
-    fn until(&self, from: i64) -> i64 {
-        self.read.iter().map(|(_, end)| *end).max().unwrap_or(from).max(from)
     }
 }

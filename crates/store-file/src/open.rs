@@ -1,37 +1,39 @@
 //! Finds what a folder holds. Sealed files below the head marker cost one read of their trailers; all others are
 //! scanned. After it the active file ends with zeros, and everything that was found is durable.
 
-use std::{collections::BTreeSet, ops::Range, path::Path, path::PathBuf, sync::Arc};
+mod active;
+mod candidates;
 
-use bytes::Bytes;
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
 use klamm_env::{Disk, File, OpenMode};
 use klamm_model::{ShardId, Slot};
-use klamm_store::{Carrier, Key, SegmentId, Segments, ShardStore, Snapshots};
+use klamm_store::{Carrier, Key, Segments, ShardStore, Snapshots};
 
+use self::{
+    active::{begin, resume},
+    candidates::{Candidate, candidates, check_slots, segment_ids},
+};
 use crate::{
     Fatal, FileStore, OpenError, Options,
     catalog::{Catalog, JournalFile},
-    error::is_full,
     format::{
         FormatError,
-        file_header::{self, FILE_HEADER_BYTES, FileHeader},
+        file_header::FILE_HEADER_BYTES,
         head::{self, Heads},
-        name::{file_name, segment_id},
-        trailer::{self, TRAILER_BYTES, Trailer},
     },
-    keeper::create_spare,
     keys::Keys,
     open_merged::open_merged,
     scan::{Scan, ScanError, entry_bytes, is_takeover, scan},
     store::Parts,
-    writer::Writer,
 };
 
 /// Files that are looked at together.
 pub(crate) const FILES_AT_ONCE: usize = 16;
-/// The smallest first file, on a full disk.
-const FIRST_FILE_BYTES_MIN: u64 = 512 << 10;
 
 /// A shard that was opened.
 pub struct Opened {
@@ -69,19 +71,6 @@ pub struct Gap {
     pub path: PathBuf,
     /// Where in it.
     pub bytes: Range<u64>,
-}
-
-struct Candidate {
-    first: Slot,
-    path: PathBuf,
-    /// Kept open only if it is not sealed: there may be thousands of files.
-    handle: Option<Arc<dyn File>>,
-    size: u64,
-    /// From here on there are only zeros.
-    data_end: u64,
-    trailer: Option<Trailer>,
-    /// It seems to have a trailer, but that is not valid.
-    bad_trailer: bool,
 }
 
 impl FileStore {
@@ -220,105 +209,6 @@ pub(crate) fn bad(
     }
 }
 
-/// The journal's files and the merged segments.
-async fn segment_ids(
-    disk: &Arc<dyn Disk>,
-    journal: &Path,
-    shard: ShardId,
-) -> Result<BTreeSet<SegmentId>, OpenError> {
-    let mut ids = BTreeSet::new();
-    for name in disk.list(journal).await.map_err(OpenError::io("list", journal))? {
-        match segment_id(&name) {
-            Some(id) => drop(ids.insert(id)),
-            None => {
-                tracing::warn!(shard = shard.0, "{}/{name} is not ours and is left alone", journal.display())
-            }
-        }
-    }
-    Ok(ids)
-}
-
-/// The journal's files, sorted, with the trailers of those that are sealed.
-async fn candidates(
-    disk: &Arc<dyn Disk>,
-    journal: &Path,
-    shard: ShardId,
-    ids: impl Iterator<Item = &SegmentId>,
-) -> Result<Vec<Candidate>, OpenError> {
-    let files = ids.filter(|id| id.generation == 0);
-    let looks: Vec<_> =
-        files.map(|id| look(Arc::clone(disk), journal.join(file_name(*id)), id.first, shard)).collect();
-    futures_util::stream::iter(looks).buffered(FILES_AT_ONCE).try_collect().await
-}
-
-async fn look(
-    disk: Arc<dyn Disk>,
-    path: PathBuf,
-    first: Slot,
-    shard: ShardId,
-) -> Result<Candidate, OpenError> {
-    let file = disk.open(&path, OpenMode::Write).await.map_err(OpenError::io("open", &path))?;
-    let size = file.size().await.map_err(OpenError::io("read the size of", &path))?;
-    let data_end = file.data_end().await.map_err(OpenError::io("find the end of", &path))?;
-    let data_end = data_end.max(FILE_HEADER_BYTES as u64);
-    let (mut trailer, mut bad_trailer) = (None, false);
-    // A trailer lies at the end of the data; looking for it in reserved space would make that look like data.
-    if size >= (FILE_HEADER_BYTES + TRAILER_BYTES) as u64 && data_end > size - TRAILER_BYTES as u64 {
-        let at = size - TRAILER_BYTES as u64;
-        let bytes = file.read_at(at, TRAILER_BYTES).await.map_err(OpenError::io("read", &path))?;
-        match Trailer::decode(&bytes, size) {
-            Ok(found) if found.shard == shard && found.slots.start == first => trailer = Some(found),
-            Ok(_) => {
-                let what = "it is the file of another shard or of other slots".to_owned();
-                return Err(OpenError::Damaged { path, position: at, what });
-            }
-            Err(FormatError::Damaged(_)) => bad_trailer = trailer::looks_like(&bytes),
-            Err(newer) => return Err(bad(path, at, "the trailer", trailer::VERSION, newer)),
-        }
-    }
-    if trailer.is_none() {
-        let bytes = file.read_at(0, FILE_HEADER_BYTES).await.map_err(OpenError::io("read", &path))?;
-        match FileHeader::decode(&bytes) {
-            Ok(header) if header == (FileHeader { shard, first }) => {}
-            Ok(header) => {
-                let (shard, first) = (header.shard, header.first);
-                let what = format!("its header says shard {shard}, first slot {first}");
-                return Err(OpenError::Damaged { path, position: 0, what });
-            }
-            Err(error) => return Err(bad(path, 0, "the file's header", file_header::VERSION, error)),
-        }
-    }
-    let handle = trailer.is_none().then_some(file);
-    Ok(Candidate { first, path, handle, size, data_end, trailer, bad_trailer })
-}
-
-/// Every slot from the head marker on has a file that it may be in.
-fn check_slots(files: &[Candidate], head: Option<Slot>, journal: &Path) -> Result<(), OpenError> {
-    let damaged =
-        |path: &Path, what: String| Err(OpenError::Damaged { path: path.to_owned(), position: 0, what });
-    let (mut covered, mut any) = (head.unwrap_or(Slot(0)), head.is_none());
-    for (number, file) in files.iter().enumerate() {
-        let following = files.get(number + 1).map(|file| file.first);
-        let end = file.trailer.as_ref().map(|trailer| trailer.slots.end).or(following);
-        if let (Some(end), Some(following)) = (end, following)
-            && end > following
-        {
-            let what = format!("it says that it has the slots up to {end}, which another file has");
-            return damaged(&file.path, what);
-        }
-        if end.is_some_and(|end| end <= covered) {
-            continue;
-        }
-        if file.first > covered {
-            let what = format!("the slots from {covered} on, which are needed, are in no file");
-            return damaged(&file.path, what);
-        }
-        any = true;
-        covered = end.unwrap_or(covered);
-    }
-    if any { Ok(()) } else { damaged(journal, format!("slot {covered}, the head, is in no file")) }
-}
-
 async fn scan_file(
     file: &Candidate,
     handle: &Arc<dyn File>,
@@ -355,76 +245,5 @@ fn note(report: &mut Report, file: &Candidate, scan: &Scan, limit: u64) {
     report.gaps.extend(scan.gaps.iter().cloned().map(gap));
     if file.trailer.is_some() && scan.end < limit {
         report.gaps.push(gap(scan.end..limit));
-    }
-}
-
-/// Goes on with the last file.
-async fn resume(
-    disk: &Arc<dyn Disk>,
-    file: &Candidate,
-    handle: Arc<dyn File>,
-    scan: &Scan,
-    options: &Options,
-) -> Result<Writer, OpenError> {
-    let mut allocated = file.size;
-    if scan.torn_end > scan.end {
-        handle.truncate(scan.end).await.map_err(OpenError::io("cut the torn end of", &file.path))?;
-        allocated = scan.end;
-    }
-    if allocated < options.file_bytes {
-        match handle.allocate(options.file_bytes).await {
-            Ok(()) => allocated = options.file_bytes,
-            Err(error) if is_full(&error) => {}
-            Err(error) => return Err(OpenError::io("allocate", &file.path)(error)),
-        }
-    }
-    let appender = disk
-        .open(&file.path, OpenMode::Append)
-        .await
-        .map_err(OpenError::io("open for appending", &file.path))?;
-    Ok(writer(file.first, (handle, appender), scan.end, allocated))
-}
-
-/// Makes the first file, or the one after the last sealed one.
-async fn begin(
-    disk: &Arc<dyn Disk>,
-    journal: &Path,
-    shard: ShardId,
-    first: Slot,
-    options: &Options,
-    catalog: &mut Catalog,
-) -> Result<Writer, OpenError> {
-    let mut spare = create_spare(disk, journal, options.file_bytes).await;
-    if spare.as_ref().is_err_and(is_full) && options.file_bytes > FIRST_FILE_BYTES_MIN {
-        spare = create_spare(disk, journal, FIRST_FILE_BYTES_MIN).await;
-    }
-    let spare = spare.map_err(OpenError::io("make the first file in", journal))?;
-    let header = FileHeader { shard, first }.encode();
-    let end = FILE_HEADER_BYTES as u64;
-    let handle = Some(Arc::clone(&spare.file));
-    catalog
-        .insert(first, JournalFile { slots_end: None, end: 0, handle, sealed: None, keys: Keys::default() });
-    let mut writer = writer(first, (spare.file, spare.appender), end, spare.bytes);
-    let rename = Some((spare.path, journal.join(format!("{:020}.log", first.0))));
-    writer.stage(0, vec![Bytes::copy_from_slice(&header)], None, rename);
-    Ok(writer)
-}
-
-fn writer(first: Slot, (file, appender): (Arc<dyn File>, Arc<dyn File>), end: u64, allocated: u64) -> Writer {
-    Writer {
-        first,
-        file,
-        appender,
-        end,
-        allocated,
-        torn: false,
-        spare: None,
-        queue: Default::default(),
-        refused: None,
-        written: 0,
-        synced: 0,
-        staged: Default::default(),
-        waiters: Default::default(),
-        dead: None,
     }
 }

@@ -1,21 +1,21 @@
 //! The only client of these days: creates the topics, sends a batch a minute to each partition (idempotent, until it is
 //! acknowledged), asks for crashes while one is on its way, and checks.
 
-use std::{collections::BTreeMap, rc::Rc, time::Duration};
+mod checking;
+mod producing;
+mod rotten;
+
+use std::{rc::Rc, time::Duration};
 
 use klamm_protocol::{
-    CreateTopicsRequest, DeleteTopicsRequest, ErrorCode, FetchRequest, InitProducerIdRequest, ProduceRequest,
-    Records,
+    CreateTopicsRequest, DeleteTopicsRequest, ErrorCode, InitProducerIdRequest,
     create_topics::{CreatableTopic, CreatableTopicConfig},
     delete_topics::DeleteTopicState,
-    fetch::{FetchPartition, FetchTopic},
-    produce::{PartitionProduceData, TopicProduceData},
 };
-use klamm_records::{BatchBuilder, Codec, Compression};
 
 use super::{
     INTERVAL_MS, Told,
-    ledger::{Keeps, Ledger, Sent},
+    ledger::{Keeps, Ledger},
 };
 use crate::{
     Dice, Log,
@@ -187,238 +187,6 @@ impl Worker {
         self.ledgers.retain(|ledger| ledger.topic != DELETED);
         Ok(())
     }
-
-    /// A batch for each partition whose turn it is, sent until it is acknowledged.
-    async fn produce(&mut self, minute: u64) -> Result<(), String> {
-        let time_ms = self.now_ms();
-        let mut batches = BTreeMap::new();
-        for ledger in &self.ledgers {
-            let topic = TOPICS.iter().find(|topic| topic.0 == ledger.topic).expect("a topic of these");
-            let (.., bytes_max, minutes) = topic;
-            if !minute.is_multiple_of(*minutes) {
-                continue;
-            }
-            let count = self.dice.within(1..5);
-            let (id, epoch) = self.producer;
-            let mut builder =
-                BatchBuilder::new(Compression::of(Codec::None)).producer(id, epoch, ledger.end() as i32);
-            for _ in 0..count {
-                let mut value = vec![0; self.dice.within(bytes_max / 8..bytes_max / 4) as usize];
-                self.dice.fill(&mut value);
-                builder.push(time_ms, None, Some(&value), &[]);
-            }
-            let bytes = builder.build().expect("the batch fits");
-            batches.insert((ledger.topic.to_owned(), ledger.index), (count as i64, bytes));
-        }
-        while !batches.is_empty() {
-            let mut topics: BTreeMap<&String, Vec<PartitionProduceData<'_>>> = BTreeMap::new();
-            for ((topic, index), (_, bytes)) in &batches {
-                let records = Some(Records::from(bytes.clone()));
-                topics.entry(topic).or_default().push(PartitionProduceData { index: *index, records });
-            }
-            let topic_data = topics.into_iter().map(|(name, partition_data)| TopicProduceData {
-                name: name.clone().into(),
-                partition_data,
-                ..Default::default()
-            });
-            let topic_data = topic_data.collect();
-            let request = ProduceRequest { acks: -1, timeout_ms: 30_000, topic_data, ..Default::default() };
-            let client = self.client().await;
-            let answer = match client.ask(9, &request).await {
-                Ok(answer) => answer,
-                Err(lost @ Lost::Answer(_)) => return Err(lost.to_string()),
-                Err(_) => {
-                    self.client = None;
-                    continue;
-                }
-            };
-            let response = answer.decode::<ProduceRequest<'_>>().map_err(|lost| lost.to_string())?;
-            for topic in &response.responses {
-                for told in &topic.partition_responses {
-                    let key = (topic.name.to_string(), told.index);
-                    match told.error_code {
-                        ErrorCode::NONE => {
-                            let (count, bytes) = batches.remove(&key).ok_or("an answer to nothing")?;
-                            self.acknowledged(&key, told.base_offset, count, time_ms, bytes)?;
-                        }
-                        ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::REQUEST_TIMED_OUT => {}
-                        error => return Err(format!("{key:?} refuses a batch: {error:?}")),
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn acknowledged(
-        &mut self,
-        key: &(String, i32),
-        base: i64,
-        count: i64,
-        time_ms: i64,
-        bytes: bytes::Bytes,
-    ) -> Result<(), String> {
-        let ledger = self.ledgers.iter_mut().find(|ledger| (ledger.topic, ledger.index) == (&key.0, key.1));
-        let ledger = ledger.expect("what was sent has a ledger");
-        if base != ledger.end() {
-            return Err(format!("{key:?}: offset {base} is acknowledged, not {}", ledger.end()));
-        }
-        ledger.sent.push(Sent { base, last: base + count - 1, time_ms, bytes });
-        self.records += count as u64;
-        Ok(())
-    }
-
-    /// Where all logs start.
-    async fn ask_starts(&mut self, is_quiet: bool) -> Result<(), String> {
-        for number in 0..self.ledgers.len() {
-            let (topic, index) = (self.ledgers[number].topic, self.ledgers[number].index);
-            let asked_ms = self.now_ms();
-            let told = self.client().await.log_start(topic, index).await.map_err(|lost| lost.to_string())?;
-            let start = told.map_err(|error| format!("{topic}-{index}: {error:?}"))?;
-            let told_ms = self.now_ms();
-            self.ledgers[number].starts(start, asked_ms, told_ms, is_quiet)?;
-        }
-        Ok(())
-    }
-
-    async fn check(&mut self) -> Result<(), String> {
-        self.checks += 1;
-        self.ask_starts(true).await?;
-        let live: u64 = self.ledgers.iter().map(Ledger::live_bytes).sum();
-        let sealed = sealed_bytes(&self.disk);
-        self.worst_percent = self.worst_percent.max(sealed * 100 / live);
-        self.log.note("worker", format_args!("{sealed} bytes are sealed, {live} of batches are live"));
-        if sealed * 10 >= live * 15 {
-            return Err(format!("segments take {sealed} bytes, {live} of batches are live"));
-        }
-        for number in 0..self.ledgers.len() {
-            let mut next = self.ledgers[number].start;
-            while next < self.ledgers[number].end() {
-                let from = next;
-                next = match self.read(number, from).await? {
-                    Ok(next) => next,
-                    // Retention goes on meanwhile.
-                    Err(ErrorCode::OFFSET_OUT_OF_RANGE) => {
-                        self.ask_starts(true).await?;
-                        self.ledgers[number].start
-                    }
-                    Err(error) => return Err(format!("{}: {error:?}", self.ledgers[number].topic)),
-                };
-                if next <= from {
-                    return Err(format!("{}: nothing at offset {from}", self.ledgers[number].topic));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Fetches from an offset on, and compares; gives where to go on.
-    async fn read(&mut self, number: usize, from: i64) -> Result<Result<i64, ErrorCode>, String> {
-        let partition = FetchPartition {
-            partition: self.ledgers[number].index,
-            current_leader_epoch: -1,
-            fetch_offset: from,
-            last_fetched_epoch: -1,
-            log_start_offset: -1,
-            partition_max_bytes: 4 << 20,
-            ..Default::default()
-        };
-        let topic = self.ledgers[number].topic.into();
-        let request = FetchRequest {
-            replica_id: -1,
-            max_bytes: 4 << 20,
-            session_epoch: -1,
-            topics: vec![FetchTopic { topic, partitions: vec![partition], ..Default::default() }],
-            ..Default::default()
-        };
-        let answer = self.client().await.ask(12, &request).await.map_err(|lost| lost.to_string())?;
-        let response = answer.decode::<FetchRequest<'_>>().map_err(|lost| lost.to_string())?;
-        let told = response.responses.first().and_then(|topic| topic.partitions.first());
-        let told = told.ok_or("a fetch says nothing of its partition")?;
-        let ledger = &self.ledgers[number];
-        if told.error_code != ErrorCode::NONE {
-            return Ok(Err(told.error_code));
-        }
-        if told.high_watermark != ledger.end() {
-            let (end, expected) = (told.high_watermark, ledger.end());
-            return Err(format!("{}: it ends at {end}, not {expected}", ledger.topic));
-        }
-        let records = told.records.as_ref().map(|records| records.in_frame(answer.frame()));
-        ledger.compare(from, &records.unwrap_or_default()).map(Ok)
-    }
-
-    /// Has a bit flipped while the broker is down, and reads everything.
-    async fn rot(mut self) -> Result<(), String> {
-        self.told.rot.set(true);
-        self.told.crash.set(true);
-        self.client = None;
-        tokio::time::sleep(MINUTE).await;
-        let mut said = 0;
-        for number in 0..self.ledgers.len() {
-            match self.read_rotten(number).await? {
-                Some(errors) => said += errors,
-                None => {
-                    self.told.summary.borrow_mut().push_str(": the broker ended");
-                    return Ok(());
-                }
-            }
-        }
-        let what = if said > 0 { ": readers were told" } else { ": nothing was missing" };
-        self.told.summary.borrow_mut().push_str(what);
-        Ok(())
-    }
-
-    /// Reads a partition, beyond what can't be read; gives how often it could not. None when the broker ended.
-    async fn read_rotten(&mut self, number: usize) -> Result<Option<u64>, String> {
-        let (mut next, mut errors) = (self.ledgers[number].start, 0);
-        while next < self.ledgers[number].end() {
-            if self.told.ended.get() {
-                return Ok(None);
-            }
-            if self.client.is_none() {
-                let connect = Client::connect_within(PATIENCE, "worker", "broker:9092", &self.net, &self.log);
-                match connect.await {
-                    Ok(client) => self.client = Some(client),
-                    Err(_) => tokio::time::sleep(MINUTE).await,
-                }
-                continue;
-            }
-            match self.read(number, next).await {
-                Ok(Ok(read)) if read > next => next = read,
-                Ok(Ok(_)) => return Err(format!("{}: nothing at {next}", self.ledgers[number].topic)),
-                Ok(Err(ErrorCode::OFFSET_OUT_OF_RANGE)) => {
-                    self.ask_starts(false).await?;
-                    let start = self.ledgers[number].start;
-                    if start <= next {
-                        return Err(format!("{}: it ends before {next}", self.ledgers[number].topic));
-                    }
-                    next = start;
-                }
-                Ok(Err(ErrorCode::KAFKA_STORAGE_ERROR | ErrorCode::NOT_LEADER_OR_FOLLOWER)) => {
-                    errors += 1;
-                    next = self.ledgers[number].after(next);
-                }
-                Ok(Err(error)) => return Err(format!("{}: {error:?}", self.ledgers[number].topic)),
-                Err(_) if self.told.ended.get() => return Ok(None),
-                Err(what) => return Err(what),
-            }
-        }
-        Ok(Some(errors))
-    }
-}
-
-/// What sealed and merged files take. A journal file that is not sealed ends with zeros.
-fn sealed_bytes(disk: &SimDisk) -> u64 {
-    let mut sum = 0;
-    disk.each_file(|path, bytes| {
-        let sealed = match path.extension().and_then(|is| is.to_str()) {
-            Some("seg") => true,
-            Some("log") => bytes[bytes.len().saturating_sub(64)..].iter().any(|byte| *byte != 0),
-            _ => false,
-        };
-        sum += if sealed { bytes.len() as u64 } else { 0 };
-    });
-    sum
 }
 
 fn expect(what: &str, error: ErrorCode) -> Result<(), Lost> {
