@@ -47,7 +47,8 @@ pub(crate) enum Told {
     /// Nobody asks, or it was, and those who ask know.
     Done,
     Waiting(oneshot::Receiver<()>),
-    /// It will not be told: the append failed, or will.
+    /// It will not be told: the append failed, or will, or is told of as durable only (where a write and its durability
+    /// coincide).
     Never,
 }
 
