@@ -4,20 +4,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use klamm_model::{Bug, Epoch, ShardId, Slot, planted};
 use parking_lot::Mutex;
 
 use crate::{
     AppendError, Driver, DriverError, Entry, EntryHash, EntryKind, Head, Header, Journal, Key, Listing, Name,
-    PutError, ReadError, Tail, TrimError, Value, Written, ahead::Ahead, chain::Chain, entry::crc32c, flatten,
+    PutError, ReadError, Tail, TrimError, Value, Written, ahead::Ahead, chain::Chain, flatten,
 };
 
 /// How often a put with a lost answer is tried again before the owner gives up and drops its state.
 const PUT_TRIES_MAX: u32 = 8;
 /// How often a scan that a trim overtook begins again before it is reported.
 const SCAN_TRIES_MAX: u32 = 64;
-const HEAD_VERSION: u8 = 1;
 /// No entry has so high an epoch: each takeover raises it by one, and leader epochs are positive 32-bit numbers.
 const EPOCH_END: Epoch = Epoch(i32::MAX as u32);
 /// No entry has so high a slot: slots rise by one.
@@ -287,7 +285,7 @@ impl<D: Driver> Journal for Carrier<D> {
             // A marker that a higher one replaced may be gone by now: list again.
             if let Some(value) = self.driver.get(name).await.map_err(io)? {
                 let what = "the head marker is damaged".to_owned();
-                return decode_head(&flatten(value)).map(Some).ok_or(ReadError::Damaged { slot, what });
+                return Head::decode(&flatten(value)).map(Some).ok_or(ReadError::Damaged { slot, what });
             }
         }
         Err(ReadError::Io("trims overtook every look at the head; try again".to_owned()))
@@ -303,7 +301,7 @@ impl<D: Driver> Journal for Carrier<D> {
             if failed_times > 0 {
                 self.driver.rest(failed_times).await;
             }
-            match self.driver.put(name, vec![encode_head(&head)], Written::ignore()).await {
+            match self.driver.put(name, vec![head.encode()], Written::ignore()).await {
                 Ok(()) | Err(PutError::Exists) => {}
                 Err(error @ PutError::Refused(_)) => return Err(failed(&error)),
                 Err(PutError::Unknown(_)) => {
@@ -326,29 +324,4 @@ impl<D: Driver> Journal for Carrier<D> {
         }
         Err(TrimError("the store did not answer".to_owned()))
     }
-}
-
-fn encode_head(head: &Head) -> Bytes {
-    let mut out = BytesMut::with_capacity(64 + head.checkpoint.len());
-    out.put_u8(HEAD_VERSION);
-    out.put_u64(head.slot.0);
-    out.put_u32(head.key_epoch.0);
-    out.put_u128(head.hash.0);
-    out.put_u32(u32::try_from(head.checkpoint.len()).expect("checkpoints are small"));
-    out.put_slice(&head.checkpoint);
-    let crc = crc32c([&out[..]]);
-    out.put_u32(crc);
-    out.freeze()
-}
-
-fn decode_head(bytes: &Bytes) -> Option<Head> {
-    let body = bytes.len().checked_sub(4)?;
-    let mut input = bytes.clone();
-    let mut crc = input.split_off(body);
-    if crc.get_u32() != crc32c([&input[..]]) || input.len() < 33 || input.get_u8() != HEAD_VERSION {
-        return None;
-    }
-    let (slot, key_epoch, hash) =
-        (Slot(input.get_u64()), Epoch(input.get_u32()), EntryHash(input.get_u128()));
-    (input.get_u32() as usize == input.len()).then_some(Head { slot, key_epoch, hash, checkpoint: input })
 }

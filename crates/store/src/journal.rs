@@ -2,23 +2,9 @@
 //! carrier; the rules are in `docs/adr/0002` and model-checked in `journal-model/`.
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use klamm_model::{Epoch, Slot};
+use klamm_model::Slot;
 
-use crate::{Entry, EntryHash, Key, Written};
-
-/// The first entry that a scan reads: all below it is covered by a checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
-    /// The entry's slot.
-    pub slot: Slot,
-    /// The key-epoch that the entry lives under.
-    pub key_epoch: Epoch,
-    /// The entry's hash.
-    pub hash: EntryHash,
-    /// The payload of the Checkpoint entry whose snapshot covers all slots below `slot`.
-    pub checkpoint: Bytes,
-}
+use crate::{Entry, EntryHash, Head, Key, Written};
 
 /// The end of the chain, as a scan that counts found it.
 #[derive(Debug, Clone, PartialEq, Eq)]
