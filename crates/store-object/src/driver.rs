@@ -6,7 +6,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use klamm_model::Slot;
-use klamm_store::{Driver, DriverError, Key, Listing, Name, PutError, Value, Written, value_bytes};
+use klamm_store::{Driver, DriverError, Key, Listing, Name, PutError, Small, Value, Written, value_bytes};
 use object_store::{
     Error, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, path::Path,
 };
@@ -16,6 +16,9 @@ use crate::names;
 
 /// How long a call may take, apart from the time that its bytes need.
 pub const DEADLINE: Duration = Duration::from_secs(10);
+/// How long an append may take in all, apart from the time that its bytes need. A store that is silent for so long is told to
+/// the owner, who begins again with a scan.
+const APPEND_MAX: Duration = Duration::from_secs(60);
 /// The slowest transfer that is waited for: 4 MiB/s.
 const BYTES_PER_MS_MIN: u64 = 4 << 10;
 /// Entries are small and each takes a round trip: so many are got at a time.
@@ -47,25 +50,29 @@ impl ObjectDriver {
     }
 
     async fn within<T>(&self, bytes: u64, call: impl Future<Output = T> + Send) -> Result<T, Elapsed> {
-        timeout(self.deadline + Duration::from_millis(bytes / BYTES_PER_MS_MIN), call).await
+        timeout(self.deadline + transfer(bytes), call).await
     }
 
-    async fn get_once(&self, name: Name) -> Result<Option<Value>, DriverError> {
+    /// The answer says how large the object is before its bytes come: those of a larger one are not asked for.
+    async fn get_once(&self, name: Name, bytes_max: u64) -> Result<Small, Failure> {
         let path = names::path(&self.prefix, name);
         let object = match self.within(0, self.store.get(&path)).await.map_err(late("get"))? {
             Ok(object) => object,
-            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(Error::NotFound { .. }) => return Ok(Small::Value(None)),
             Err(error) => return Err(failed("get")(error)),
         };
         let bytes = object.meta.size;
+        if bytes > bytes_max {
+            return Ok(Small::Larger);
+        }
         match self.within(bytes, object.bytes()).await.map_err(late("get"))? {
-            Ok(bytes) => Ok(Some(vec![bytes])),
-            Err(Error::NotFound { .. }) => Ok(None),
+            Ok(bytes) => Ok(Small::Value(Some(vec![bytes]))),
+            Err(Error::NotFound { .. }) => Ok(Small::Value(None)),
             Err(error) => Err(failed("get")(error)),
         }
     }
 
-    async fn list_once(&self, listing: Listing) -> Result<Vec<Name>, DriverError> {
+    async fn list_once(&self, listing: Listing) -> Result<Vec<Name>, Failure> {
         let (mut objects, mut found) = (self.objects(listing), Vec::new());
         while let Some(object) = self.within(0, objects.try_next()).await.map_err(late("list"))?.transpose() {
             let object = object.map_err(failed("list"))?;
@@ -76,7 +83,7 @@ impl ObjectDriver {
         Ok(found)
     }
 
-    async fn delete_once(&self, names: &[Name]) -> Result<(), DriverError> {
+    async fn delete_once(&self, names: &[Name]) -> Result<(), Failure> {
         let paths: Vec<_> = names.iter().map(|name| Ok(names::path(&self.prefix, *name))).collect();
         let mut deleted = self.store.delete_stream(stream::iter(paths).boxed());
         let mut result = Ok(());
@@ -107,12 +114,36 @@ impl ObjectDriver {
     }
 }
 
-fn failed(what: &'static str) -> impl Fn(Error) -> DriverError {
-    move |error| DriverError::new(what, error)
+/// The time that so many bytes need at most.
+fn transfer(bytes: u64) -> Duration {
+    Duration::from_millis(bytes / BYTES_PER_MS_MIN)
 }
 
-fn late(what: &'static str) -> impl Fn(Elapsed) -> DriverError {
-    move |_| DriverError::new(what, "no answer in time")
+/// Why a call that may be repeated failed, and whether that is of use.
+struct Failure {
+    error: DriverError,
+    refused: bool,
+}
+
+fn failed(what: &'static str) -> impl Fn(Error) -> Failure {
+    move |error| Failure { refused: refused(&error), error: DriverError::new(what, error) }
+}
+
+fn late(what: &'static str) -> impl Fn(Elapsed) -> Failure {
+    move |_| Failure { refused: false, error: DriverError::new(what, "no answer in time") }
+}
+
+/// Whether the store will say the same again.
+fn refused(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::NotSupported { .. }
+            | Error::NotImplemented { .. }
+            | Error::InvalidPath { .. }
+            | Error::PermissionDenied { .. }
+            | Error::Unauthenticated { .. }
+            | Error::UnknownConfigurationKey { .. }
+    )
 }
 
 /// The pause before a call is made again that failed so many times.
@@ -120,29 +151,26 @@ fn pause(failed: u32) -> Duration {
     PAUSE.saturating_mul(1 << (failed - 1).min(10)).min(PAUSE_MAX)
 }
 
-/// Makes a call again that failed. It is one that may be made any number of times: it changes nothing, or deletes.
+/// Makes a call again that failed, unless it was refused. It is one that may be made any number of times: it changes nothing, or deletes.
 async fn again<T, F>(call: impl Fn() -> F + Send) -> Result<T, DriverError>
 where
-    F: Future<Output = Result<T, DriverError>> + Send,
+    F: Future<Output = Result<T, Failure>> + Send,
 {
-    for failed in 1..TRIES {
-        if let Ok(answer) = call().await {
-            return Ok(answer);
+    let mut tried = 0;
+    loop {
+        tried += 1;
+        match call().await {
+            Ok(answer) => return Ok(answer),
+            Err(failure) if failure.refused || tried == TRIES => return Err(failure.error),
+            Err(_) => sleep(pause(tried)).await,
         }
-        sleep(pause(failed)).await;
     }
-    call().await
 }
 
 fn put_error(error: Error) -> PutError {
     match error {
         Error::AlreadyExists { .. } => PutError::Exists,
-        Error::NotSupported { .. }
-        | Error::NotImplemented { .. }
-        | Error::InvalidPath { .. }
-        | Error::PermissionDenied { .. }
-        | Error::Unauthenticated { .. }
-        | Error::UnknownConfigurationKey { .. } => PutError::Refused(error.to_string()),
+        error if refused(&error) => PutError::Refused(error.to_string()),
         // A store may answer a race of two creates with a conflict; who won is found by reading back.
         other => PutError::Unknown(other.to_string()),
     }
@@ -170,7 +198,14 @@ impl Driver for ObjectDriver {
     }
 
     async fn get(&self, name: Name) -> Result<Option<Value>, DriverError> {
-        again(|| self.get_once(name)).await
+        match again(|| self.get_once(name, u64::MAX)).await? {
+            Small::Value(value) => Ok(value),
+            Small::Larger => unreachable!("no object is so large"),
+        }
+    }
+
+    async fn get_small(&self, name: Name, bytes_max: usize) -> Result<Small, DriverError> {
+        again(|| self.get_once(name, bytes_max as u64)).await
     }
 
     async fn list(&self, listing: Listing) -> Result<Vec<Name>, DriverError> {
@@ -183,6 +218,11 @@ impl Driver for ObjectDriver {
 
     fn gets_ahead(&self) -> usize {
         GETS_AHEAD
+    }
+
+    fn append_max(&self, bytes: usize) -> Option<Duration> {
+        // Its bytes go there, and come back when they are looked at.
+        Some(APPEND_MAX + 2 * transfer(bytes as u64))
     }
 
     async fn rest(&self, failed: u32) {

@@ -9,7 +9,9 @@
 //! processes may use one prefix; what they do to each other is settled by the rules of `docs/adr/0002` alone.
 //!
 //! Every call has a deadline. A put that passes it is [`Unknown`](klamm_store::PutError::Unknown): it may still land, and
-//! [`Carrier`] reads back, then puts the same bytes again. Written and durable coincide.
+//! [`Carrier`] reads back, then puts the same bytes again, until a minute is over for the append as a whole (and the time that
+//! its bytes need): then the append is [`Unknown`](klamm_store::AppendError::Unknown), and the owner drops its state. What the
+//! store refuses is not asked again. Written and durable coincide.
 //!
 //! **`LocalFileSystem` is for tests of this contract, not a durable class.** What it promises (object_store 0.14.2):
 //! - Create is atomic, between processes too: the bytes go to a staged file `<name>#<n>`, which is linked to its name;

@@ -1,21 +1,24 @@
-//! Gets that are made ahead of the one that is waited for, for stores that are far away. Invariant: a value is that of the
-//! key that was asked for; what was got ahead under another key is dropped. What a get finds is of a moment after
-//! [`Ahead::new`], not after the get before it was answered: the rules bear that (`docs/adr/0002`, rule 7).
+//! Gets that are made ahead of the one that is waited for, for stores that are far away. Invariants: a value is that of the
+//! key that was asked for; what was got ahead under another key is dropped. What waits for its turn is small: so many gets as
+//! may be under way keep no more than [`SMALL_BYTES`] each, beside the one value whose turn it is, of any size. What a get
+//! finds is of a moment after [`Ahead::new`], not after the get before it was answered: the rules bear that
+//! (`docs/adr/0002`, rule 7).
 
 use std::collections::VecDeque;
 
-use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesOrdered};
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesOrdered};
 
-use crate::{Driver, DriverError, Key, Name, Value, value_bytes};
+use crate::{Driver, DriverError, Key, Name, Small, Value, value_bytes};
 
-/// After a larger value gets are made one at a time: what is got ahead waits in memory.
-const LARGE_BYTES: usize = 4 << 20;
+/// The largest value that is got ahead. A larger one is got when its turn comes, and after it gets are made one at a time
+/// until a small one comes.
+const SMALL_BYTES: usize = 4 << 20;
 
 /// Gets under way, in the order in which their values will be wanted.
 pub(crate) struct Ahead<'a, D> {
     driver: &'a D,
     keys: VecDeque<Key>,
-    gets: FuturesOrdered<BoxFuture<'a, Result<Option<Value>, DriverError>>>,
+    gets: FuturesOrdered<BoxFuture<'a, Result<Small, DriverError>>>,
     /// How many may be under way. It doubles with each value, so that a short read asks for little in vain.
     window: usize,
 }
@@ -37,13 +40,27 @@ impl<'a, D: Driver> Ahead<'a, D> {
         while self.keys.len() < self.window
             && let Some(key) = guess(self.keys.len())
         {
+            self.gets.push_back(if self.keys.is_empty() {
+                self.whole(key)
+            } else {
+                self.driver.get_small(Name::Entry(key), SMALL_BYTES)
+            });
             self.keys.push_back(key);
-            self.gets.push_back(self.driver.get(Name::Entry(key)));
         }
-        self.keys.pop_front();
-        let value = self.gets.next().await.expect("the key that is asked for is known")?;
-        let large = value.as_ref().is_some_and(|value| value_bytes(value) > LARGE_BYTES);
+        let key = self.keys.pop_front().expect("the key that is asked for is known");
+        let value = loop {
+            match self.gets.next().await.expect("a get for each key")? {
+                Small::Value(value) => break value,
+                // Its turn is now: it is got whole, before what is under way behind it.
+                Small::Larger => self.gets.push_front(self.whole(key)),
+            }
+        };
+        let large = value.as_ref().is_some_and(|value| value_bytes(value) > SMALL_BYTES);
         self.window = if large { 1 } else { (2 * self.window).min(self.driver.gets_ahead()) };
         Ok(value)
+    }
+
+    fn whole(&self, key: Key) -> BoxFuture<'a, Result<Small, DriverError>> {
+        self.driver.get(Name::Entry(key)).map(|value| value.map(Small::Value)).boxed()
     }
 }

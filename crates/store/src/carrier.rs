@@ -6,10 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use klamm_model::{Bug, Epoch, ShardId, Slot, planted};
 use parking_lot::Mutex;
+use tokio::time::timeout;
 
 use crate::{
     AppendError, Driver, DriverError, Entry, EntryHash, EntryKind, Head, Header, Journal, Key, Listing, Name,
-    PutError, ReadError, Tail, TrimError, Value, Written, ahead::Ahead, chain::Chain, flatten,
+    PutError, ReadError, Tail, TrimError, Value, Written, ahead::Ahead, chain::Chain, entry, flatten,
 };
 
 /// How often a put with a lost answer is tried again before the owner gives up and drops its state.
@@ -116,6 +117,58 @@ impl<D: Driver> Carrier<D> {
         Ok(None)
     }
 
+    /// Puts an entry until it is known what became of it. `last` is what went wrong last.
+    async fn put_until_known(
+        &self,
+        entry: &Entry,
+        mut written: Written,
+        last: &mut String,
+    ) -> Result<(), AppendError> {
+        let (key, name) = (entry.header.key, Name::Entry(entry.header.key));
+        let mut exists = false;
+        for failed in 0..PUT_TRIES_MAX {
+            if failed > 0 {
+                self.driver.rest(failed).await;
+            }
+            match self
+                .driver
+                .put(name, entry.encode(), std::mem::replace(&mut written, Written::ignore()))
+                .await
+            {
+                Ok(()) => {
+                    self.chain.lock().step(&entry.header);
+                    return Ok(());
+                }
+                Err(PutError::Exists) if planted(Bug::AcceptOccupied) => return Ok(()),
+                Err(PutError::Unknown(_)) if planted(Bug::UnknownIsDone) => return Ok(()),
+                Err(PutError::Refused(why)) => return Err(AppendError::Io(key.slot, why)),
+                Err(PutError::Exists) => {
+                    "the name is taken".clone_into(last);
+                    exists = true;
+                }
+                Err(PutError::Unknown(why)) => *last = why,
+            }
+            // [4]: own bytes are durable, absent is tried again, anything else fences.
+            match self.entry(key).await {
+                Ok(Some(Ok(found))) if found.header == entry.header => {
+                    self.chain.lock().step(&entry.header);
+                    return Ok(());
+                }
+                Ok(Some(_)) => return Err(AppendError::Occupied(key.slot)),
+                // Taken, yet nothing is there: it was trimmed, so others own what follows.
+                Ok(None)
+                    if exists
+                        && self.head().await.is_ok_and(|head| head.is_some_and(|h| h.slot > key.slot)) =>
+                {
+                    return Err(AppendError::Occupied(key.slot));
+                }
+                Ok(None) => {}
+                Err(error) => *last = error.to_string(),
+            }
+        }
+        Err(AppendError::Unknown(key.slot, last.clone()))
+    }
+
     async fn delete_below(&self, slot: Slot) -> Result<(), DriverError> {
         let mut names = self.driver.list(Listing::Heads).await?;
         names.retain(|name| matches!(name, Name::Head(head) if *head < slot));
@@ -150,50 +203,20 @@ fn io(error: DriverError) -> ReadError {
 
 #[async_trait]
 impl<D: Driver> Journal for Carrier<D> {
-    async fn append(&self, entry: Entry, mut written: Written) -> Result<(), AppendError> {
-        let (key, name) = (entry.header.key, Name::Entry(entry.header.key));
-        let (mut last, mut exists) = (String::new(), false);
-        for failed in 0..PUT_TRIES_MAX {
-            if failed > 0 {
-                self.driver.rest(failed).await;
-            }
-            match self
-                .driver
-                .put(name, entry.encode(), std::mem::replace(&mut written, Written::ignore()))
-                .await
-            {
-                Ok(()) => {
-                    self.chain.lock().step(&entry.header);
-                    return Ok(());
-                }
-                Err(PutError::Exists) if planted(Bug::AcceptOccupied) => return Ok(()),
-                Err(PutError::Unknown(_)) if planted(Bug::UnknownIsDone) => return Ok(()),
-                Err(PutError::Refused(why)) => return Err(AppendError::Io(key.slot, why)),
-                Err(PutError::Exists) => {
-                    "the name is taken".clone_into(&mut last);
-                    exists = true;
-                }
-                Err(PutError::Unknown(why)) => last = why,
-            }
-            // [4]: own bytes are durable, absent is tried again, anything else fences.
-            match self.entry(key).await {
-                Ok(Some(Ok(found))) if found.header == entry.header => {
-                    self.chain.lock().step(&entry.header);
-                    return Ok(());
-                }
-                Ok(Some(_)) => return Err(AppendError::Occupied(key.slot)),
-                // Taken, yet nothing is there: it was trimmed, so others own what follows.
-                Ok(None)
-                    if exists
-                        && self.head().await.is_ok_and(|head| head.is_some_and(|h| h.slot > key.slot)) =>
-                {
-                    return Err(AppendError::Occupied(key.slot));
-                }
-                Ok(None) => {}
-                Err(error) => last = error.to_string(),
+    async fn append(&self, entry: Entry, written: Written) -> Result<(), AppendError> {
+        let (slot, bytes) =
+            (entry.header.key.slot, entry::HEADER_BYTES + entry.header.payload_bytes as usize);
+        let mut last = String::new();
+        let tried = self.put_until_known(&entry, written, &mut last);
+        let Some(time_max) = self.driver.append_max(bytes) else { return tried.await };
+        match timeout(time_max, tried).await {
+            Ok(known) => known,
+            // The put that is given up may still take effect: its owner acknowledges nothing and drops its state.
+            Err(_) => {
+                let what = format!("not in {} s; the last try: {last}", time_max.as_secs());
+                Err(AppendError::Unknown(slot, what))
             }
         }
-        Err(AppendError::Unknown(key.slot, last))
     }
 
     async fn read(&self, from: Slot, bytes_max: usize) -> Result<Vec<Entry>, ReadError> {
@@ -229,7 +252,7 @@ impl<D: Driver> Journal for Carrier<D> {
                 return Err(ReadError::Damaged { slot: key.slot, what });
             }
             hash = Some(entry.header.hash());
-            bytes += entry.header.payload_bytes as usize + crate::entry::HEADER_BYTES;
+            bytes += entry.header.payload_bytes as usize + entry::HEADER_BYTES;
             key = self.chain.lock().step(&entry.header);
             entries.push(entry);
         }

@@ -1,6 +1,8 @@
 //! What a carrier must offer. Contract: `put` is if-absent and atomic; a `put` that answered Ok is durable;
 //! `get` after it sees it; what `delete` removed reads as absent. A driver knows no rules: those are [`crate::Carrier`]'s.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use klamm_model::Slot;
@@ -101,6 +103,15 @@ impl DriverError {
     }
 }
 
+/// What a get found that wanted a small value only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Small {
+    /// The value, or None.
+    Value(Option<Value>),
+    /// There is a value, and it has too many bytes.
+    Larger,
+}
+
 /// A store of named values.
 #[async_trait]
 pub trait Driver: Send + Sync + 'static {
@@ -114,14 +125,26 @@ pub trait Driver: Send + Sync + 'static {
     /// Removes names; those that are not there are fine.
     async fn delete(&self, names: &[Name]) -> Result<(), DriverError>;
 
+    /// The value if it has no more than so many bytes; what is larger is not kept. For values that must wait for their turn.
+    async fn get_small(&self, name: Name, bytes_max: usize) -> Result<Small, DriverError> {
+        Ok(match self.get(name).await? {
+            Some(value) if value_bytes(&value) > bytes_max => Small::Larger,
+            value => Small::Value(value),
+        })
+    }
+
     /// How many gets of entries that follow each other may be under way. More than one where each takes long.
     fn gets_ahead(&self) -> usize {
         1
     }
 
+    /// How long an append of a value of so many bytes may take, all its tries and looks included, before its owner is
+    /// told that no answer came. None where every call comes to an end.
+    fn append_max(&self, _bytes: usize) -> Option<Duration> {
+        None
+    }
+
     /// Waits before a put is tried again that failed so many times. Where answers get lost, what is in the way of them
     /// needs time to pass.
-    async fn rest(&self, failed: u32) {
-        let _ = failed;
-    }
+    async fn rest(&self, _failed: u32) {}
 }

@@ -21,7 +21,7 @@ pub mod suite;
 
 pub use acquire::{AcquireError, Claim, Ownership, acquire};
 pub use carrier::Carrier;
-pub use driver::{Driver, DriverError, Listing, Name, PutError, Value, Written, flatten, value_bytes};
+pub use driver::{Driver, DriverError, Listing, Name, PutError, Small, Value, Written, flatten, value_bytes};
 pub use entry::{Entry, EntryHash, EntryKind, Header, Key, Nonce};
 pub use head::Head;
 pub use journal::{AppendError, Journal, ReadError, Tail, TrimError};
