@@ -1,9 +1,9 @@
 //! The shard runtime: queue -> decide -> replay -> append (pipelined) -> release once durable.
 //!
-//! Code map: [`Shard`] is the handle that requests go through; `runtime` is the task behind it, with `pipeline` (entries
-//! in flight), `room` (what fits on a full disk), `recovery` (loading), `checkpoint` (snapshots, sealing, trimming) and `cleaning` (dead segments go, others are merged); [`View`] is what readers see, never
-//! ahead of what is durable: [`Image`] for the cluster, [`Partitions`] for partitions, which fetches read without
-//! entering the queue.
+//! Code map: [`Shard`] is the handle that requests go through; `runtime` is the task behind it (it seals and trims in
+//! its `background`), with `pipeline` (entries in flight), `room` (what fits on a full disk), `recovery` (loading), `checkpoint`
+//! (snapshots) and `cleaning` (dead segments go, others are merged); [`View`] is what readers see, never ahead of what is durable:
+//! [`Image`] for the cluster, [`Partitions`] for partitions, which fetches read without entering the queue.
 //!
 //! Invariant: every reply, of reads and of duplicates too, waits until the last entry that was appended when it was
 //! decided is durable. When an append fails the whole state is dropped and loaded again; nothing is undone in place.

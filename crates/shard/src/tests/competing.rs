@@ -12,11 +12,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use klamm_env::Env;
 use klamm_model::Slot;
-use klamm_store::{Carrier, ShardStore, SnapshotError, Snapshots, memory::MemoryStore};
+use klamm_store::{Carrier, Head, Journal as _, ShardStore, SnapshotError, Snapshots, memory::MemoryStore};
 use tokio::sync::{Notify, Semaphore};
 
 use super::{
-    SHARD, batch, config, eventually, full::sealed_without_head, journal::Gated, merging::Grudging, serve,
+    SHARD, Served, batch, config, eventually, full::sealed_without_head, journal::Gated, merging::Grudging,
+    serve,
 };
 use crate::{Partitions, Shard, ShardState};
 
@@ -79,35 +80,54 @@ async fn a_store_that_does_not_answer_halts_nothing() {
     assert_eq!(again.values(0, 0).await.len(), written);
 }
 
+/// An owner that made a checkpoint the head, and a second one whose trim is still to come.
+struct TrimToCome {
+    _owner: Served,
+    journal: Arc<Gated>,
+    head: Head,
+    /// How many records it wrote.
+    written: usize,
+}
+
+impl TrimToCome {
+    async fn over(memory: &Arc<MemoryStore>) -> Self {
+        let inner = shared(memory).journal;
+        let journal = Arc::new(Gated { trims: Semaphore::new(1), ..Gated::over(&inner) });
+        let store = ShardStore { journal: Arc::clone(&journal) as _, ..shared(memory) };
+        let owner = serve(&store, 1000, 0).await;
+        owner.create(2).await;
+        let mut written = 0;
+        eventually(async || {
+            owner.write(0, &"x".repeat(200)).await;
+            written += 1;
+            journal.trims_asked.load(Ordering::Relaxed) == 2
+        })
+        .await;
+        let head = inner.head().await.unwrap().expect("the first checkpoint's");
+        Self { _owner: owner, journal, head, written }
+    }
+
+    async fn move_head(&self) {
+        self.journal.trims.add_permits(100);
+        eventually(async || self.journal.head().await.unwrap().as_ref() != Some(&self.head)).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_checkpoint_that_is_replaced_while_it_is_loaded_is_no_damage() {
     let memory = Arc::new(MemoryStore::default());
-    // The first owner makes a checkpoint the head, and a second one whose trim is still to come.
-    let inner = shared(&memory).journal;
-    let slow = Arc::new(Gated { trims: Semaphore::new(1), ..Gated::over(&inner) });
-    let store = ShardStore { journal: Arc::clone(&slow) as _, ..shared(&memory) };
-    let first = serve(&store, 1000, 0).await;
-    first.create(2).await;
-    let mut written = 0;
-    eventually(async || {
-        first.write(0, &"x".repeat(200)).await;
-        written += 1;
-        slow.trims_asked.load(Ordering::Relaxed) == 2
-    })
-    .await;
-    let head = inner.head().await.unwrap().expect("the first");
+    let first = TrimToCome::over(&memory).await;
     // The second owner reads the old head, and then its snapshot.
     let snapshots = Watched::new(&memory, 0, 0);
     let store = ShardStore { snapshots: Arc::clone(&snapshots) as _, ..shared(&memory) };
     let loading = tokio::spawn(async move { serve(&store, 1000, 0).await });
     snapshots.asked.notified().await;
     // Meanwhile the first, which does not know better, trims, and sweeps what the old head needs.
-    slow.trims.add_permits(100);
-    eventually(async || inner.head().await.unwrap().as_ref() != Some(&head)).await;
+    first.move_head().await;
     tokio::time::sleep(Duration::from_millis(10)).await;
     snapshots.may_read.add_permits(1000);
     let second = loading.await.expect("it serves");
-    assert_eq!(second.values(0, 0).await.len(), written);
+    assert_eq!(second.values(0, 0).await.len(), first.written);
 }
 
 /// A shard with a head and some records; gives how many.
@@ -128,31 +148,18 @@ async fn with_head(memory: &Arc<MemoryStore>) -> usize {
 #[tokio::test(start_paused = true)]
 async fn a_segment_over_the_head_is_of_another_checkpoint() {
     let memory = Arc::new(MemoryStore::default());
-    let inner = shared(&memory).journal;
-    let slow = Arc::new(Gated { trims: Semaphore::new(1), ..Gated::over(&inner) });
-    let store = ShardStore { journal: Arc::clone(&slow) as _, ..shared(&memory) };
-    let first = serve(&store, 1000, 0).await;
-    first.create(1).await;
-    let mut written = 0;
-    eventually(async || {
-        first.write(0, &"x".repeat(200)).await;
-        written += 1;
-        slow.trims_asked.load(Ordering::Relaxed) == 2
-    })
-    .await;
-    let head = inner.head().await.unwrap().expect("the first");
+    let first = TrimToCome::over(&memory).await;
     // The second owner has loaded the snapshot of that head; before it lists the segments, the first moves the head.
     let (store, segments) = Grudging::over(shared(&memory));
     segments.lists.forget_permits(Semaphore::MAX_PERMITS);
-    *segments.sealed_further.lock() = Some((head.slot, head.slot.next()));
+    *segments.sealed_further.lock() = Some((first.head.slot, first.head.slot.next()));
     let loading = tokio::spawn(async move { serve(&store, 1000, 0).await });
     segments.list_asked.notified().await;
-    slow.trims.add_permits(100);
-    eventually(async || inner.head().await.unwrap().as_ref() != Some(&head)).await;
+    first.move_head().await;
     segments.lists.add_permits(1000);
     let second = loading.await.expect("it serves");
     assert_eq!(*segments.sealed_further.lock(), None, "it was listed");
-    assert_eq!(second.values(0, 0).await.len(), written);
+    assert_eq!(second.values(0, 0).await.len(), first.written);
 }
 
 #[tokio::test(start_paused = true)]
