@@ -19,7 +19,7 @@ use klamm_env::Env;
 use klamm_machine::{At, Decision, Machine, NoRoom, Now};
 use klamm_model::{BrokerId, Epoch, ShardId, Slot};
 use klamm_store::{
-    AppendError, Claim, EntryHash, Key, Nonce, SegmentError, ShardStore, entry::PAYLOAD_BYTES_MAX,
+    AppendError, Claim, EntryHash, Key, Nonce, SegmentError, Segments, ShardStore, entry::PAYLOAD_BYTES_MAX,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -46,7 +46,8 @@ const PINNED_MAX: usize = 2;
 const RECORD_BYTES_MAX: usize = PAYLOAD_BYTES_MAX - ENTRY_BYTES;
 /// How long a failed background step or a failed load waits before it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-/// Each load that fails costs an entry and a scan: the next waits twice as long, but what heals serves within a minute.
+/// Each load that fails costs an entry and a scan: the next waits twice as long, but what heals serves within a minute. A
+/// full disk is looked at more often.
 const LOAD_RETRY_MAX: Duration = Duration::from_secs(30);
 
 /// A shard's settings.
@@ -121,7 +122,7 @@ async fn run<M: Machine, V: View<M>>(
                 tracing::warn!(%shard, %error, "the shard could not be loaded; trying again");
                 tokio::select! { biased;
                     () = unwanted(&mut context.stopping) => break,
-                    () = tokio::time::sleep(pause) => {}
+                    () = back_off(&*context.store.segments, pause) => {}
                 }
                 pause = LOAD_RETRY_MAX.min(pause * 2);
                 continue;
@@ -150,6 +151,21 @@ async fn run<M: Machine, V: View<M>>(
         }
     }
     context.tell.send_replace(ShardState::Stopped);
+}
+
+/// Waits before a load is tried again: this long, or until there is space again if there was none.
+async fn back_off(segments: &dyn Segments, pause: Duration) {
+    // A store that is full looks for space when it is asked.
+    let is_short = || segments.room().max(segments.room_owed()) == 0;
+    let (mut was_short, mut waited) = (is_short(), Duration::ZERO);
+    while waited < pause {
+        let step = RETRY.min(pause - waited);
+        tokio::time::sleep(step).await;
+        waited += step;
+        if std::mem::replace(&mut was_short, is_short()) && !was_short {
+            return;
+        }
+    }
 }
 
 /// Waits until a stop is asked for, or there are no handles any more.

@@ -1,8 +1,11 @@
 //! A full disk: what takes space is refused, and nothing else is.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use klamm_model::Slot;
@@ -157,6 +160,24 @@ pub(super) async fn sealed_without_head(refusals: u32) -> (ShardStore, Arc<Gated
     (store, journal, served)
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_could_not_be_loaded_for_long_is_when_there_is_space() {
+    let (store, grudging) = with_room(0);
+    grudging.room_owed.store(0, Ordering::Relaxed);
+    let journal = Arc::new(Gated::over(&store.journal));
+    journal.full.store(true, Ordering::Relaxed);
+    let store = ShardStore { journal: Arc::clone(&journal) as Arc<dyn Journal>, ..store };
+    let loading = tokio::spawn(async move { serve(&store, 4000, 0).await });
+    // It looks when the next load is far off.
+    tokio::time::sleep(Duration::from_secs(65)).await;
+    let tries = journal.append_refusals.load(Ordering::Relaxed);
+    assert!((6..8).contains(&tries), "{tries} tries");
+    journal.full.store(false, Ordering::Relaxed);
+    grudging.room_owed.store(1000, Ordering::Relaxed);
+    let served = tokio::time::timeout(Duration::from_secs(2), loading).await;
+    served.expect("there is space").expect("it serves");
+}
+
 /// Snapshots with space for so many more chunks.
 struct Scarce {
     inner: Arc<dyn Snapshots>,
@@ -223,7 +244,7 @@ async fn a_replaced_owner_may_make_its_checkpoint_the_head_late() {
     let head = first_checkpoint(&store).await;
     let second = serve(&store, 1 << 30, 0).await;
     second.write(0, "more").await;
-    tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
     second.shard.stop().await;
     journal.inner.trim(head.clone()).await.unwrap();
     assert_eq!(store.journal.head().await.unwrap(), Some(head));

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -31,6 +31,9 @@ pub(super) struct Gated {
     pub(super) trims_asked: AtomicU32,
     /// The next so many trims fail.
     pub(super) trim_refusals: AtomicU32,
+    /// So do all appends; they are counted.
+    pub(super) full: AtomicBool,
+    pub(super) append_refusals: AtomicU32,
 }
 
 impl Gated {
@@ -44,6 +47,8 @@ impl Gated {
             trims: Semaphore::new(MANY),
             trims_asked: AtomicU32::new(0),
             trim_refusals: AtomicU32::new(0),
+            full: AtomicBool::new(false),
+            append_refusals: AtomicU32::new(0),
         }
     }
 }
@@ -51,6 +56,10 @@ impl Gated {
 #[async_trait]
 impl Journal for Gated {
     async fn append(&self, entry: Entry, written: Written) -> Result<(), AppendError> {
+        if self.full.load(Ordering::Relaxed) {
+            self.append_refusals.fetch_add(1, Ordering::Relaxed);
+            return Err(AppendError::Io(entry.header.key.slot, "no space".to_owned()));
+        }
         let gated = entry.header.kind == EntryKind::Records;
         if gated {
             tokio::time::sleep(self.write_time).await;
