@@ -251,6 +251,15 @@ mod tests {
     }
 
     #[test]
+    fn the_broker_says_in_these_words_that_it_loads_its_groups_again() {
+        let task = include_str!("../../crates/broker/src/groups/task.rs");
+        assert!(
+            task.contains(&format!("tracing::warn!(\"{GROUPS_RELOADED};")),
+            "not in groups/task.rs any more"
+        );
+    }
+
+    #[test]
     fn an_error_of_the_broker_is_a_fault() {
         let log = Log::new(Time::default());
         tracing::subscriber::with_default(Tracing::new(log.clone()), || {

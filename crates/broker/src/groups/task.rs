@@ -97,6 +97,7 @@ pub(super) async fn run(
             let outputs = coordinator.step(event, now_ms());
             desk.perform(outputs).await;
         }
+        // The simulator knows it by these words (`sim/src/log.rs`).
         tracing::warn!("the group coordinator lost its shard; loading again");
         desk.perform(coordinator.unload()).await;
         // The shard says that it is loading before it drops requests; do not spin meanwhile.
