@@ -50,7 +50,7 @@ const RECOVERY: &[(&str, &[&str])] = &[
             "format/trailer",
         ],
     ),
-    ("crates/store/src", &["carrier", "acquire", "chain", "entry", "merge", "segments"]),
+    ("crates/store/src", &["acquire", "ahead", "carrier", "chain", "entry", "head", "merge", "segments"]),
     (
         "crates/shard/src",
         &[
