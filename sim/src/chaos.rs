@@ -1,6 +1,6 @@
 //! What befalls a broker: crashes at seeded moments (after a time, at an operation of the disk, right after a start,
 //! while files are sealed or names change, at a step of a rebalance), killed, by a power cut or stopped in good order;
-//! disks that are full for a while or fail to sync; clocks that jump; a network that fails.
+//! disks that are full for a while, now and then for long, or fail to sync; clocks that jump; a network that fails.
 
 use std::{
     sync::{
@@ -44,6 +44,8 @@ pub(crate) struct Target {
     pub(crate) model: Shared,
     pub(crate) time: Time,
     pub(crate) resets: Arc<AtomicBool>,
+    /// The first want of space lasts so many milliseconds: loads that fail meanwhile wait longer and longer.
+    pub(crate) long_spell_ms: Option<u64>,
 }
 
 /// The faults of one broker's run.
@@ -61,6 +63,8 @@ pub(crate) struct Chaos {
     ended: bool,
 }
 
+/// Most times when there is no space are shorter.
+const SPELL_MS_MAX: u64 = 1500;
 /// The wall clock is never further off: producers' timestamps must stay acceptable.
 const SKEW_MS_MAX: u64 = 3_000_000;
 
@@ -116,7 +120,12 @@ impl Chaos {
     /// Whether the broker can acknowledge nothing to this client for now.
     pub(crate) fn hinders(&self, client: &str) -> bool {
         let is_cut_off = self.cut_until.is_some_and(|(_, number)| self.target.clients[number] == client);
-        is_cut_off || self.target.disk.is_full()
+        is_cut_off || self.lacks_space()
+    }
+
+    /// Whether the broker was refused space, and there is none still.
+    pub(crate) fn lacks_space(&self) -> bool {
+        self.target.disk.lacks_space()
     }
 
     /// Whether no crash is to come.
@@ -220,8 +229,12 @@ impl Chaos {
     }
 
     fn plan_start(&mut self) {
-        let pause = if self.dice.one_in(2) { 1 } else { self.dice.within(1..300) };
-        self.plan = Plan::Start { at: self.log.millis() + pause };
+        let now = self.log.millis();
+        // On a disk that stays full a start may fail again and again.
+        let is_long = self.full_until.is_some_and(|until| until > now + SPELL_MS_MAX);
+        let pause_max = if is_long { 5000 } else { 300 };
+        let pause = if self.dice.one_in(2) && !is_long { 1 } else { self.dice.within(1..pause_max) };
+        self.plan = Plan::Start { at: now + pause };
     }
 
     /// The wall clock jumps, to somewhere near the true time.
@@ -242,7 +255,8 @@ impl Chaos {
                 self.full_until = None;
             }
             None if !self.ended && self.dice.one_in(3000) => {
-                let pause = self.dice.within(1..1500);
+                let pause = self.dice.within(1..SPELL_MS_MAX);
+                let pause = self.target.long_spell_ms.take().unwrap_or(pause);
                 if self.dice.one_in(2) {
                     self.note(format_args!("the disk is full for {pause} ms"));
                     self.target.disk.fill(true);

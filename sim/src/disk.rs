@@ -108,10 +108,9 @@ impl SimDisk {
         state.rotten || state.is_hurt && (why.contains(&full) || why.contains(DEVICE_FAILED))
     }
 
-    /// Whether it has no space, or little.
-    pub fn is_full(&self) -> bool {
-        let state = self.0.lock();
-        state.full || state.bytes_max.is_some()
+    /// Whether it has no space, or little, and the mount was told so.
+    pub fn lacks_space(&self) -> bool {
+        self.0.lock().lacks_space
     }
 
     /// Whether a trap was sprung: the machine must crash now.

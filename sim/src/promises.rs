@@ -1,9 +1,9 @@
-//! The promises that name a time: after a start writes go on within 10 s, and within 60 s of the last fault all is acknowledged
-//! and read. In virtual time, of a broker that comes back however it ended.
+//! The promises that name a time: after a start, and when a full disk has space again, writes go on within 10 s; within 60 s of
+//! the last fault all is acknowledged and read. In virtual time, of a broker that comes back however it ended.
 
 use crate::model::Phase;
 
-/// From a start to the next acknowledgement.
+/// From a start, or from when a full disk has space again, to the next acknowledgement.
 const RESUMES_MS: u64 = 10_000;
 /// From the last start, after the last fault, to the end of all reads.
 const CONVERGES_MS: u64 = 60_000;
@@ -13,6 +13,9 @@ pub(crate) const NOT_CONVERGED: &str = "not all is acknowledged and read";
 /// See [`NOT_CONVERGED`].
 pub(crate) const NOT_RESUMED: &str = "no write is acknowledged";
 
+const START: &str = "a start";
+const SPACE: &str = "its disk had space again";
+
 /// How a broker is now.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Now {
@@ -21,6 +24,8 @@ pub(crate) struct Now {
     pub(crate) is_running: bool,
     /// Its disk has no space, or the producer is cut off.
     pub(crate) is_hindered: bool,
+    /// It was refused space, and there is none still.
+    pub(crate) lacks_space: bool,
     /// No fault is there or to come.
     pub(crate) is_over: bool,
     /// How much the producer got acknowledged so far.
@@ -31,10 +36,20 @@ pub(crate) struct Now {
 #[derive(Debug, Default)]
 pub(crate) struct Promises {
     was_running: bool,
-    /// An acknowledgement is due since then; so many there were before.
-    due: Option<(u64, u64)>,
+    lacked_space: bool,
+    /// An acknowledgement is due.
+    due: Option<Due>,
     /// All faults are over since then.
     over: Option<u64>,
+}
+
+/// Since when an acknowledgement is due.
+#[derive(Debug)]
+struct Due {
+    millis: u64,
+    /// How many there were before.
+    acked: u64,
+    since: &'static str,
 }
 
 /// What a look showed.
@@ -42,21 +57,23 @@ pub(crate) struct Promises {
 pub(crate) enum Look {
     /// Nothing new.
     Fine,
-    /// The first acknowledgement after a start, and how long it took.
-    Resumed(u64),
+    /// The first acknowledgement since then, and how long it took.
+    Resumed(&'static str, u64),
     Broken(String),
 }
 
 impl Promises {
     /// Looks after each step.
     pub(crate) fn look(&mut self, now: Now) -> Look {
+        let has_space_again = std::mem::replace(&mut self.lacked_space, now.lacks_space) && !now.lacks_space;
         if !now.is_running {
             (self.was_running, self.due) = (false, None);
             return Look::Fine;
         }
-        if !self.was_running {
+        if !self.was_running || has_space_again {
+            let since = if self.was_running { SPACE } else { START };
             self.was_running = true;
-            self.due = Some((now.millis, now.acked));
+            self.due = Some(Due { millis: now.millis, acked: now.acked, since });
         }
         if now.phase == Phase::Reading && now.is_over {
             let over = *self.over.get_or_insert(now.millis);
@@ -66,14 +83,15 @@ impl Promises {
         }
         match &mut self.due {
             _ if now.phase != Phase::Producing => self.due = None,
-            Some((since, acked)) if now.acked > *acked => {
-                let took = now.millis - *since;
+            Some(due) if now.acked > due.acked => {
+                let (since, took) = (due.since, now.millis - due.millis);
                 self.due = None;
-                return Look::Resumed(took);
+                return Look::Resumed(since, took);
             }
-            Some((since, _)) if now.is_hindered => *since = now.millis,
-            Some((since, _)) if now.millis > *since + RESUMES_MS => {
-                return Look::Broken(format!("{RESUMES_MS} ms after a start {NOT_RESUMED}"));
+            Some(due) if now.is_hindered => due.millis = now.millis,
+            Some(due) if now.millis > due.millis + RESUMES_MS => {
+                let since = due.since;
+                return Look::Broken(format!("{RESUMES_MS} ms after {since} {NOT_RESUMED}"));
             }
             _ => {}
         }
@@ -90,6 +108,7 @@ mod tests {
         phase: Phase::Producing,
         is_running: true,
         is_hindered: false,
+        lacks_space: false,
         is_over: false,
         acked: 0,
     };
@@ -104,7 +123,10 @@ mod tests {
         assert_eq!(promises.look(PRODUCING), Look::Fine);
         assert_eq!(promises.look(Now { millis: 10_000, ..PRODUCING }), Look::Fine);
         assert!(late(&promises.look(Now { millis: 10_001, ..PRODUCING }), NOT_RESUMED));
-        assert_eq!(promises.look(Now { millis: 10_001, acked: 1, ..PRODUCING }), Look::Resumed(10_001));
+        assert_eq!(
+            promises.look(Now { millis: 10_001, acked: 1, ..PRODUCING }),
+            Look::Resumed(START, 10_001)
+        );
         // Only the first; what comes later is no promise of a start.
         assert_eq!(promises.look(Now { millis: 30_000, acked: 1, ..PRODUCING }), Look::Fine);
         promises.look(Now { millis: 30_001, acked: 1, is_running: false, ..PRODUCING });
@@ -119,6 +141,21 @@ mod tests {
         assert_eq!(promises.look(Now { millis: 29_000, is_hindered: true, ..PRODUCING }), Look::Fine);
         assert_eq!(promises.look(Now { millis: 39_000, ..PRODUCING }), Look::Fine);
         assert!(late(&promises.look(Now { millis: 39_001, ..PRODUCING }), NOT_RESUMED));
+    }
+
+    #[test]
+    fn a_write_is_due_when_there_is_space_again() {
+        let full = Now { is_hindered: true, lacks_space: true, acked: 1, ..PRODUCING };
+        let mut promises = Promises::default();
+        promises.look(PRODUCING);
+        assert_eq!(promises.look(Now { millis: 5, acked: 1, ..PRODUCING }), Look::Resumed(START, 5));
+        // What is acknowledged on a full disk says nothing of the time after it.
+        assert_eq!(promises.look(Now { millis: 50_000, ..full }), Look::Fine);
+        let again = Now { lacks_space: false, is_hindered: false, millis: 50_001, ..full };
+        assert_eq!(promises.look(again), Look::Fine);
+        assert_eq!(promises.look(Now { millis: 60_001, ..again }), Look::Fine);
+        assert!(late(&promises.look(Now { millis: 60_002, ..again }), SPACE));
+        assert_eq!(promises.look(Now { millis: 60_002, acked: 2, ..again }), Look::Resumed(SPACE, 10_001));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Range,
     panic::{self, AssertUnwindSafe},
     time::{Duration, UNIX_EPOCH},
 };
@@ -25,8 +26,12 @@ use crate::{
     reader::Reader,
 };
 
-/// The virtual time within which all must be done.
-const DURATION_MAX: Duration = Duration::from_secs(120);
+/// The virtual time within which all must be done, a long want of space included.
+const DURATION_MAX: Duration = Duration::from_secs(120 + LONG_SPELL_MS.end / 1000);
+/// In one run of so many the disk is full for long.
+const LONG_SPELLS: u64 = 30;
+/// How long that is: the pauses between loads that fail reach their longest.
+const LONG_SPELL_MS: Range<u64> = 60_000..90_000;
 /// How the count of the restarts is called that are planned at the end of each run. They are no faults.
 pub const LAST_RESTART: &str = "last restart";
 /// How events begin that are told with problems.
@@ -105,8 +110,11 @@ fn simulate(seed: u64, minutes: Option<u64>, time: &Time, log: &Log) -> (Vec<Str
         .build();
     // Brokers that know nothing of each other share a process, as embedded ones do.
     let brokers = if dice.one_in(6) { 2 } else { 1 };
-    let mut worlds: Vec<World> =
-        (0..brokers).map(|number| World::new(seed, number, minutes, time, log, &mut sim)).collect();
+    // The run of two would go on long after the other one's clients are done.
+    let long_spell_ms = (brokers == 1 && dice.one_in(LONG_SPELLS)).then(|| dice.within(LONG_SPELL_MS));
+    let mut worlds: Vec<World> = (0..brokers)
+        .map(|number| World::new(seed, number, minutes, long_spell_ms, time, log, &mut sim))
+        .collect();
     let mut problems = Vec::new();
     loop {
         time.set(sim.elapsed());
@@ -160,6 +168,7 @@ impl World {
         seed: u64,
         number: usize,
         minutes: Option<u64>,
+        long_spell_ms: Option<u64>,
         time: &Time,
         log: &Log,
         sim: &mut turmoil::Sim<'_>,
@@ -233,8 +242,9 @@ impl World {
             });
         }
         let time = time.clone();
+        let (host, model_of_it) = (broker.clone(), model.clone());
         let target =
-            Target { broker: broker.clone(), clients, disk, control, model: model.clone(), time, resets };
+            Target { broker: host, clients, disk, control, model: model_of_it, time, resets, long_spell_ms };
         let chaos = Chaos::new(format!("chaos{number}"), dice("chaos"), log.clone(), target, minutes);
         let promises = Promises::default();
         Self { broker, producer: producer_name, model, chaos, promises, log: log.clone() }
@@ -264,14 +274,15 @@ impl World {
             phase: self.model.borrow().phase,
             is_running: sim.is_host_running(&*self.broker),
             is_hindered: self.chaos.hinders(&self.producer),
+            lacks_space: self.chaos.lacks_space(),
             is_over: self.chaos.is_over(),
             acked: self.model.borrow().acked,
         };
         match self.promises.look(now) {
             Look::Fine => None,
-            Look::Resumed(took) => {
-                self.log.note(&self.broker, format_args!("acknowledged a write {took} ms after its start"));
-                self.log.count("work: starts after which a write was acknowledged", 1);
+            Look::Resumed(since, took) => {
+                self.log.note(&self.broker, format_args!("acknowledged a write {took} ms after {since}"));
+                self.log.count(&format!("work: writes acknowledged after {since}"), 1);
                 None
             }
             Look::Broken(what) => Some(format!("{}: {what}", self.broker)),

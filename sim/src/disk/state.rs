@@ -107,6 +107,8 @@ pub(super) struct State {
     pub(super) is_hurt: bool,
     /// This want of space was met already.
     spell_met: bool,
+    /// The mount met it.
+    pub(super) lacks_space: bool,
     /// A bit was flipped.
     pub(super) rotten: bool,
 }
@@ -132,6 +134,7 @@ impl State {
             host: String::new(),
             is_hurt: false,
             spell_met: false,
+            lacks_space: false,
             rotten: false,
         }
     }
@@ -150,6 +153,7 @@ impl State {
         self.frozen = false;
         self.trap = None;
         self.sync_fails_after = None;
+        self.lacks_space = false;
         self.hurt(self.full || self.bytes_max.is_some());
     }
 
@@ -160,7 +164,7 @@ impl State {
 
     /// Space is wanting from now on, or is there again.
     pub(super) fn begin_spell(&mut self, wanting: bool) {
-        self.spell_met = false;
+        (self.spell_met, self.lacks_space) = (false, false);
         self.hurt(self.is_hurt || wanting);
     }
 
@@ -168,7 +172,7 @@ impl State {
     fn refuse_space(&mut self) -> io::Error {
         self.log.count(FULL, u64::from(!self.spell_met));
         self.log.count("work: calls without space", 1);
-        self.spell_met = true;
+        (self.spell_met, self.lacks_space) = (true, true);
         io::ErrorKind::StorageFull.into()
     }
 
