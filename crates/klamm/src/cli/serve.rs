@@ -106,12 +106,13 @@ pub(super) async fn broker(
 ) -> Result<(), Stop> {
     let began = env.clock.monotonic();
     log(&config);
-    match fit {
-        Fit::Enough => {}
-        Fit::GaveWay(told) => tracing::info!("{told}"),
-        Fit::Short(told) => tracing::warn!("{told}"),
+    if let Fit::Short(told) = &fit {
+        tracing::warn!("{told}");
     }
     let klamm = Klamm::start(config, env.clone()).await.map_err(Stop::failed)?;
+    if let Fit::GaveWay(told) = &fit {
+        tracing::info!("{told}"); // of no use to whoever's broker does not start
+    }
     let (mut term, mut int) = signals()?;
     let ready = ready(&klamm, env.clock.monotonic() - began);
     // Nobody may be listening to standard output; the broker runs all the same.
